@@ -81,28 +81,28 @@ struct field {
 					 __builtin_types_compatible_p(__typeof__(((type *)0)->member), or_want) \
 				 ? 1                                                                     \
 				 : -1]))
-#define F_STR(type, member, json, fl) { .name = json, .kind = FIELD_STR, .flags = fl, .offset = FIELD_TYPED2(type, member, const char *, char *) }
-#define F_ENUM(type, member, json, fl, allowed) { .name = json, .kind = FIELD_STR, .flags = fl, .offset = FIELD_TYPED2(type, member, const char *, char *), .names = allowed }
-#define F_BOOL(type, member, json, fl) { .name = json, .kind = FIELD_BOOL, .flags = fl, .offset = FIELD_TYPED(type, member, bool) }
-#define F_I64(type, member, json, fl) { .name = json, .kind = FIELD_I64, .flags = fl, .offset = FIELD_TYPED(type, member, int64_t) }
-#define F_U64(type, member, json, fl) { .name = json, .kind = FIELD_U64, .flags = fl, .offset = FIELD_TYPED(type, member, uint64_t) }
-#define F_I32(type, member, json, fl) { .name = json, .kind = FIELD_I32, .flags = fl, .offset = FIELD_TYPED(type, member, int32_t) }
-#define F_U32(type, member, json, fl) { .name = json, .kind = FIELD_U32, .flags = fl, .offset = FIELD_TYPED(type, member, uint32_t) }
-#define F_U16(type, member, json, fl) { .name = json, .kind = FIELD_U16, .flags = fl, .offset = FIELD_TYPED(type, member, uint16_t) }
-#define F_DOUBLE(type, member, json, fl) { .name = json, .kind = FIELD_DOUBLE, .flags = fl, .offset = FIELD_TYPED(type, member, double) }
-#define F_OPT_BOOL(type, member, json, fl) { .name = json, .kind = FIELD_OPT_BOOL, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_opt_bool) }
-#define F_OPT_I64(type, member, json, fl) { .name = json, .kind = FIELD_OPT_I64, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_opt_i64) }
-#define F_TIME(type, member, json, fl) { .name = json, .kind = FIELD_TIME, .flags = fl, .offset = FIELD_TYPED(type, member, int64_t) }
-#define F_STRV(type, member, json, fl) { .name = json, .kind = FIELD_STRV, .flags = fl, .offset = FIELD_TYPED(type, member, char **) }
-#define F_STR_MAP(type, member, json, fl) { .name = json, .kind = FIELD_STR_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *) }
-#define F_SET(type, member, json, fl) { .name = json, .kind = FIELD_SET, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *) }
-#define F_STRUCT(type, member, json, fl, of, rows) { .name = json, .kind = FIELD_STRUCT, .flags = fl, .offset = FIELD_TYPED(type, member, of), .sub = rows, .sub_size = sizeof(of) }
-#define F_PTR(type, member, json, fl, of, rows) { .name = json, .kind = FIELD_PTR, .flags = fl, .offset = FIELD_TYPED(type, member, of *), .sub = rows, .sub_size = sizeof(of) }
-#define F_LIST(type, member, json, fl, of, rows) { .name = json, .kind = FIELD_LIST, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_list), .sub = rows, .sub_size = sizeof(of) }
-#define F_MAP(type, member, json, fl, of, rows) { .name = json, .kind = FIELD_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *), .sub = rows, .sub_size = sizeof(of) }
-#define F_LIST_MAP(type, member, json, fl, of, rows) { .name = json, .kind = FIELD_LIST_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *), .sub = rows, .sub_size = sizeof(of) }
-#define F_RAW(type, member, json, fl) { .name = json, .kind = FIELD_RAW, .flags = fl, .offset = FIELD_TYPED(type, member, struct json *) }
-#define F_BYTES(type, member, json, fl) { .name = json, .kind = FIELD_BYTES, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_bytes) }
+#define F_STR(type, member, label, fl) { .name = label, .kind = FIELD_STR, .flags = fl, .offset = FIELD_TYPED2(type, member, const char *, char *) }
+#define F_ENUM(type, member, label, fl, allowed) { .name = label, .kind = FIELD_STR, .flags = fl, .offset = FIELD_TYPED2(type, member, const char *, char *), .names = allowed }
+#define F_BOOL(type, member, label, fl) { .name = label, .kind = FIELD_BOOL, .flags = fl, .offset = FIELD_TYPED(type, member, bool) }
+#define F_I64(type, member, label, fl) { .name = label, .kind = FIELD_I64, .flags = fl, .offset = FIELD_TYPED(type, member, int64_t) }
+#define F_U64(type, member, label, fl) { .name = label, .kind = FIELD_U64, .flags = fl, .offset = FIELD_TYPED(type, member, uint64_t) }
+#define F_I32(type, member, label, fl) { .name = label, .kind = FIELD_I32, .flags = fl, .offset = FIELD_TYPED(type, member, int32_t) }
+#define F_U32(type, member, label, fl) { .name = label, .kind = FIELD_U32, .flags = fl, .offset = FIELD_TYPED(type, member, uint32_t) }
+#define F_U16(type, member, label, fl) { .name = label, .kind = FIELD_U16, .flags = fl, .offset = FIELD_TYPED(type, member, uint16_t) }
+#define F_DOUBLE(type, member, label, fl) { .name = label, .kind = FIELD_DOUBLE, .flags = fl, .offset = FIELD_TYPED(type, member, double) }
+#define F_OPT_BOOL(type, member, label, fl) { .name = label, .kind = FIELD_OPT_BOOL, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_opt_bool) }
+#define F_OPT_I64(type, member, label, fl) { .name = label, .kind = FIELD_OPT_I64, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_opt_i64) }
+#define F_TIME(type, member, label, fl) { .name = label, .kind = FIELD_TIME, .flags = fl, .offset = FIELD_TYPED(type, member, int64_t) }
+#define F_STRV(type, member, label, fl) { .name = label, .kind = FIELD_STRV, .flags = fl, .offset = FIELD_TYPED(type, member, char **) }
+#define F_STR_MAP(type, member, label, fl) { .name = label, .kind = FIELD_STR_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *) }
+#define F_SET(type, member, label, fl) { .name = label, .kind = FIELD_SET, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *) }
+#define F_STRUCT(type, member, label, fl, of, rows) { .name = label, .kind = FIELD_STRUCT, .flags = fl, .offset = FIELD_TYPED(type, member, of), .sub = rows, .sub_size = sizeof(of) }
+#define F_PTR(type, member, label, fl, of, rows) { .name = label, .kind = FIELD_PTR, .flags = fl, .offset = FIELD_TYPED(type, member, of *), .sub = rows, .sub_size = sizeof(of) }
+#define F_LIST(type, member, label, fl, of, rows) { .name = label, .kind = FIELD_LIST, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_list), .sub = rows, .sub_size = sizeof(of) }
+#define F_MAP(type, member, label, fl, of, rows) { .name = label, .kind = FIELD_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *), .sub = rows, .sub_size = sizeof(of) }
+#define F_LIST_MAP(type, member, label, fl, of, rows) { .name = label, .kind = FIELD_LIST_MAP, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_map *), .sub = rows, .sub_size = sizeof(of) }
+#define F_RAW(type, member, label, fl) { .name = label, .kind = FIELD_RAW, .flags = fl, .offset = FIELD_TYPED(type, member, struct json *) }
+#define F_BYTES(type, member, label, fl) { .name = label, .kind = FIELD_BYTES, .flags = fl, .offset = FIELD_TYPED(type, member, struct field_bytes) }
 #define F_END { .name = NULL }
 
 /* Fill the struct at OUT (zeroed by the caller, or holding defaults: absent and null members leave it as it is) from
