@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.h: the engine as a whole: its configuration, its parts, opening it over two roots and closing it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "codec/field.h"
+
+struct engine;
+struct store;
+struct network;
+
+/* From estibad's flags and daemon.json. Strings are borrowed for the life of the engine. NULL or 0: the default. */
+struct engine_config {
+	const char *data_root, *exec_root;
+	char **labels;               /* key=value, shown by info */
+	char **insecure_registries;  /* host[:port] or CIDR */
+	char **registry_mirrors;     /* URLs, for docker.io */
+	const char *bridge;          /* existing bridge for the default network; "none": no default network */
+	const char *bip;             /* address of the default bridge, CIDR */
+	int64_t mtu;                 /* bytes; 0: that of the default route */
+	bool icc_off, ip_masq_off, ip_forward_off;
+	char **dns, **dns_search, **dns_opts;
+	const char *cgroup_parent;   /* below the engine's own group; NULL: "/estiba" */
+	const char *log_driver;      /* json-file */
+	struct field_map *log_opts;
+	int64_t default_shm_size;    /* bytes; 0: 64 MiB */
+	char **default_ulimits;      /* name=soft[:hard] */
+	const char *default_runtime; /* "estiba-run" */
+	struct field_map *runtimes;  /* name → path of another OCI runtime */
+	int64_t shutdown_timeout;    /* seconds */
+	bool debug, experimental;
+	bool no_new_privileges;
+	const char *seccomp_profile; /* path, "unconfined", or NULL for the built-in one */
+	const char *init_path;
+	const char *socket_desc;     /* for info and error texts: "unix:///run/estiba.sock" */
+};
+
+/* Opens store and network, adopts what is running (journals, monitors), applies restart policies if the machine was
+ * booted since, and sweeps what the last boot left. CFG is borrowed. The caller holds the lock of both roots. */
+es_err *engine_open(const struct engine_config *cfg, struct engine **ret) ES_CHECKED;
+/* Containers go on. Long streams have been ended by the caller. */
+void engine_close(struct engine *e);
+
+const struct engine_config *engine_config(const struct engine *e);
+struct store *engine_store(struct engine *e);
+struct network *engine_network(struct engine *e);
+const char *engine_id(const struct engine *e); /* stable UUID of this data root */
+
+/* Run FN(ARG) soon on the engine's own few threads: clean-up that belongs off the path of a request. */
+void engine_defer(struct engine *e, void (*fn)(void *arg), void *arg);
+
+/* True when a demand-started daemon must not leave: a container has a restart policy or runs, or work is under way. */
+bool engine_is_busy(struct engine *e);
