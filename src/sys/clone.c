@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clone.c: the few lines of assembly that clone3(2) with an own stack needs. */
+#include "sys/clone.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+es_err *clone_stack_new(size_t size, struct clone_stack *ret)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t total = ((size + page - 1) / page + 1) * page;
+	void *base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (base == MAP_FAILED)
+		return es_err_sys(errno, "stack of %zu bytes", total);
+	if (mprotect(base, page, PROT_NONE) < 0) {
+		munmap(base, total);
+		return es_err_sys(errno, "stack guard");
+	}
+	*ret = (struct clone_stack){ .base = base, .size = total };
+	return NULL;
+}
+
+void clone_stack_done(struct clone_stack *s)
+{
+	if (s->base)
+		munmap(s->base, s->size);
+	*s = (struct clone_stack){ 0 };
+}
+
+/* The child returns from the system call on the new stack with every other register as it was, so what it needs is in
+ * registers that calls keep. It never comes back from FN: it exits with its value. */
+#if defined(__x86_64__)
+static long clone3_on_stack(struct clone_args *args, int (*fn)(void *), void *arg)
+{
+	register int (*r12)(void *) __asm__("r12") = fn;
+	register void *r13 __asm__("r13") = arg;
+	long ret;
+
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %%r13, %%rdi\n\t"
+			 "call *%%r12\n\t"
+			 "mov %%eax, %%edi\n\t"
+			 "mov %[nr_exit], %%eax\n\t"
+			 "syscall\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"((long)SYS_clone3), "D"(args), "S"(sizeof *args), "r"(r12), "r"(r13), [nr_exit] "i"(SYS_exit_group)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+#elif defined(__aarch64__)
+static long clone3_on_stack(struct clone_args *args, int (*fn)(void *), void *arg)
+{
+	register long x8 __asm__("x8") = SYS_clone3;
+	register long x0 __asm__("x0") = (long)args;
+	register long x1 __asm__("x1") = sizeof *args;
+	register int (*x19)(void *) __asm__("x19") = fn;
+	register void *x20 __asm__("x20") = arg;
+
+	__asm__ volatile("svc 0\n\t"
+			 "cbnz x0, 1f\n\t"
+			 "mov x29, 0\n\t"
+			 "mov x0, x20\n\t"
+			 "blr x19\n\t"
+			 "mov x8, %[nr_exit]\n\t"
+			 "svc 0\n\t"
+			 "brk 0\n"
+			 "1:"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x19), "r"(x20), [nr_exit] "i"(SYS_exit_group)
+			 : "x30", "memory");
+	return x0;
+}
+#else
+#error "estiba runs on amd64 and arm64"
+#endif
+
+pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg), void *arg)
+{
+	long pid;
+
+	if (stack) {
+		args->stack = (uint64_t)(uintptr_t)stack->base;
+		args->stack_size = stack->size;
+		return (pid_t)clone3_on_stack(args, fn, arg);
+	}
+	pid = syscall(SYS_clone3, args, sizeof *args);
+	if (pid < 0)
+		return (pid_t)-errno;
+	if (pid == 0)
+		_exit(fn(arg));
+	return (pid_t)pid;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clone.h: clone3(2) with a function for the child, which the C libraries do not offer. */
+#pragma once
+
+#include <linux/sched.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Stack for a child that shares our memory: SIZE usable bytes above a guard page. */
+struct clone_stack {
+	void *base;
+	size_t size; /* bytes, guard page included */
+};
+es_err *clone_stack_new(size_t size, struct clone_stack *ret) ES_CHECKED;
+void clone_stack_done(struct clone_stack *s); /* zeroed struct is fine */
+
+/* Start FN(ARG) in a child; its return value is the exit status. With CLONE_VM in ARGS->flags, STACK must be given and
+ * the child shares memory, errno and allocator with the calling thread: the two must take turns (CLONE_VFORK, or the
+ * parent waits on a descriptor). Without CLONE_VM, STACK is NULL and the child has a copy. -errno on failure. */
+pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg), void *arg);
