@@ -16,7 +16,7 @@ enum field_kind {
 	FIELD_DOUBLE,  /* double */
 	FIELD_OPT_BOOL, /* struct field_opt_bool: null when not set (Go's *bool) */
 	FIELD_OPT_I64, /* struct field_opt_i64 */
-	FIELD_TIME,    /* int64_t ns since 1970, RFC 3339 text; INT64_MIN: zero time */
+	FIELD_TIME,    /* int64_t ns since 1970, RFC 3339 text; INT64_MIN: zero time; OMIT_EMPTY leaves out that and 0 */
 	FIELD_STRV,    /* char **, NULL-terminated; NULL pointer: null, empty vector: [] */
 	FIELD_STR_MAP, /* struct field_map *: string to string, in order; NULL: null */
 	FIELD_SET,     /* struct field_map *: {"a":{}} (docker's ExposedPorts, Volumes); values are NULL */
@@ -30,7 +30,7 @@ enum field_kind {
 };
 
 enum field_flags {
-	FIELD_OMIT_EMPTY = 1 << 0, /* Go's omitempty: not encoded when zero, "", null or empty */
+	FIELD_OMIT_EMPTY = 1 << 0, /* Go's omitempty: not encoded when zero, "", null or empty; no meaning for STRUCT */
 	FIELD_REQUIRED = 1 << 1,   /* decode refuses an object without it */
 	FIELD_EMPTY_LIST = 1 << 2, /* encode NULL as [] or {} instead of null */
 	FIELD_STR_NULL = 1 << 3,   /* encode a NULL string as null */

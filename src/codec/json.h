@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 #define JSON_DEPTH_MAX 128
+#define JSON_DOUBLE_MAX 32 /* bytes of a formatted double */
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -41,7 +42,8 @@ int64_t json_i64(const struct json *v, int64_t otherwise);      /* OTHERWISE whe
 bool json_is(const struct json *v, enum json_type type);        /* NULL is of no type */
 #define JSON_EACH(at, parent) for (struct json *at = (parent) ? (parent)->first : NULL; at; at = at->next)
 
-/* Build. Strings are copied into the arena; json_set and json_append take the child. json_set replaces an old member. */
+/* Build. Strings are copied into the arena; json_set, json_add and json_append take the child: a node has one parent (use
+ * json_copy to put it into another). json_set replaces an old member in its place; json_add does not look for one. */
 struct json *json_new_null(struct arena *a);
 struct json *json_new_bool(struct arena *a, bool v);
 struct json *json_new_i64(struct arena *a, int64_t v);
@@ -55,7 +57,12 @@ void json_set(struct arena *a, struct json *object, const char *key, struct json
 void json_set_str(struct arena *a, struct json *object, const char *key, const char *s);
 void json_set_i64(struct arena *a, struct json *object, const char *key, int64_t v);
 void json_set_bool(struct arena *a, struct json *object, const char *key, bool v);
+void json_add(struct arena *a, struct json *object, const char *key, struct json *v);
 void json_append(struct json *array, struct json *v);
+struct json *json_remove(struct json *object, const char *key); /* the member taken out, or NULL */
+struct json *json_copy(struct arena *a, const struct json *v);  /* deep; without a key */
+/* Go's text for D in JSON at OUT (JSON_DOUBLE_MAX bytes); not finite: "0". Returns OUT. */
+char *json_double(double d, char *out);
 
 enum json_write_flags {
 	JSON_W_NO_HTML_ESCAPE = 1 << 0, /* Go escapes < > & as \u003c … unless told otherwise; so do we */
