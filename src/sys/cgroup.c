@@ -376,26 +376,36 @@ es_err *cgroup_get_i64(const struct cgroup *cg, const char *controller, const ch
 	return NULL;
 }
 
-es_err *cgroup_join(const struct cgroup *cg, pid_t pid)
+int cgroup_join_quiet(const struct cgroup *cg, pid_t pid, const char **ret_mount)
 {
 	char text[16];
 	int n = snprintf(text, sizeof text, "%d", (int)pid);
 
 	for (size_t i = 0; i < cg->host->n; i++) {
-		int fd = cg->procs[i];
-		ssize_t w;
+		int fd = cg->procs[i], errnum = 0;
 
 		if (cg->dir[i] < 0)
 			continue;
 		if (fd < 0)
 			fd = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
-		w = fd < 0 ? -1 : write(fd, text, (size_t)n);
+		if (fd < 0 || write(fd, text, (size_t)n) < 0)
+			errnum = errno;
 		if (fd != cg->procs[i])
 			es_close(fd);
-		if (w < 0)
-			return es_err_sys(errno, "join cgroup %s%s", cg->host->hier[i].mount, cg->path);
+		if (errnum) {
+			*ret_mount = cg->host->hier[i].mount;
+			return errnum;
+		}
 	}
-	return NULL;
+	return 0;
+}
+
+es_err *cgroup_join(const struct cgroup *cg, pid_t pid)
+{
+	const char *mount = NULL;
+	int errnum = cgroup_join_quiet(cg, pid, &mount);
+
+	return errnum ? es_err_sys(errnum, "join cgroup %s%s", mount, cg->path) : NULL;
 }
 
 /* ---- freezing, killing, removing ---- */

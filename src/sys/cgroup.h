@@ -73,8 +73,10 @@ es_err *cgroup_get(const struct cgroup *cg, const char *controller, const char *
 /* A file with one number; "max" is INT64_MAX. */
 es_err *cgroup_get_i64(const struct cgroup *cg, const char *controller, const char *file, int64_t *ret) ES_CHECKED;
 
-/* Put PID (0: the caller) into every hierarchy. Allocates nothing unless it fails. */
+/* Put PID (0: the caller) into every hierarchy. */
 es_err *cgroup_join(const struct cgroup *cg, pid_t pid) ES_CHECKED;
+/* The same for a caller whose memory is in use by another process: allocates nothing, returns errno and where. */
+int cgroup_join_quiet(const struct cgroup *cg, pid_t pid, const char **ret_mount);
 /* Waits until it is so. */
 es_err *cgroup_freeze(const struct cgroup *cg, bool on) ES_CHECKED;
 bool cgroup_is_frozen(const struct cgroup *cg);
@@ -105,7 +107,7 @@ struct cgroup_stats {
 	uint64_t cpu_per_ns[CGROUP_CPUS]; /* v1 only */
 	size_t n_cpus;
 	uint64_t cpu_periods, cpu_throttled_periods, cpu_throttled_ns;
-	uint64_t memory_usage, memory_max_usage, memory_limit; /* bytes; no limit: UINT64_MAX */
+	uint64_t memory_usage, memory_max_usage, memory_limit; /* bytes; no limit: UINT64_MAX (v2), a page less than 2^63 (v1) */
 	uint64_t memory_failcnt, memory_oom_kills;
 	struct cgroup_stat_line memory_lines[CGROUP_STAT_LINES]; /* memory.stat as it is */
 	size_t n_memory_lines;

@@ -27,18 +27,6 @@ static int failed(struct spawn_child *c, const char *step)
 	return 127;
 }
 
-/* Linux keeps 64 signals; the kernel's mask is 8 bytes whatever the library's sigset_t says. */
-static void default_signals(void)
-{
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int sig = 1; sig < 65; sig++)
-		sigaction(sig, &dfl, NULL); /* fails for KILL, STOP and the library's own: fine */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* Sources first move above every target, then all is marked close-on-exec, then targets are made: so no source is
  * overwritten before it was used, and nothing unnamed survives. */
 static int arrange_fds(struct spawn_child *c)
@@ -84,6 +72,7 @@ static int child(void *arg)
 	char *const no_env[] = { NULL };
 	const char *const only_path[] = { s->path, NULL };
 	const char *const *argv = s->argv ? s->argv : only_path;
+	sigset_t none;
 	int rc;
 
 	if (s->new_session && setsid() < 0)
@@ -95,7 +84,8 @@ static int child(void *arg)
 	rc = arrange_fds(c);
 	if (rc)
 		return rc;
-	default_signals();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(s->path, (char *const *)(uintptr_t)argv, s->env ? s->env : no_env);
 	return failed(c, "exec");
 }
@@ -107,7 +97,7 @@ es_err *spawn_start(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd)
 	struct clone_stack stack = { 0 };
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 	};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* caps.h: capability names and sets, and making a process have exactly those (capabilities(7)). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CAPS_LAST 40 /* CAP_CHECKPOINT_RESTORE; the kernel may know fewer */
+
+struct caps {
+	uint64_t bounding, effective, permitted, inheritable, ambient; /* bit N is capability N */
+};
+
+/* "CAP_NET_RAW" or "net_raw", any case; -1 for an unknown name. */
+int caps_number(const char *name);
+/* "CAP_NET_RAW"; NULL past CAPS_LAST. */
+const char *caps_name(unsigned number);
+/* Names to a set; names that are unknown are skipped and, when RET_UNKNOWN is given, the first is told there. */
+uint64_t caps_set(char *const *names, const char **ret_unknown);
+/* What this process may still hand on: its bounding set. */
+es_err *caps_bounding(uint64_t *ret) ES_CHECKED;
+/* The calling thread keeps its permitted set over setuid(2) until caps_apply() or exec. */
+es_err *caps_keep(void) ES_CHECKED;
+/* Drop from the bounding set all that is not in C->bounding: needs CAP_SETPCAP, so before the user changes. */
+es_err *caps_limit(const struct caps *c) ES_CHECKED;
+/* The other four sets exactly; what cannot be had (not permitted) is left out silently, as runc does. */
+es_err *caps_apply(const struct caps *c) ES_CHECKED;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* seccomp.h: load a compiled system call filter into the calling thread (seccomp(2)). */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define SECCOMP_PROGRAM_MAX (4096u * 8u) /* bytes: BPF_MAXINSNS instructions */
+
+/* The whole of FD (from its start, by pread) as one program: heap, *RET_LEN bytes, a multiple of eight. */
+es_err *seccomp_read(int fd, void **ret_program, size_t *ret_len) ES_CHECKED;
+/* "SECCOMP_FILTER_FLAG_LOG" to its bit; ES_E_INVALID for an unknown name. */
+es_err *seccomp_flag(const char *name, unsigned *ret_bit) ES_CHECKED;
+/* Needs no_new_privs or CAP_SYS_ADMIN. FLAGS as for seccomp(2). */
+es_err *seccomp_load(const void *program, size_t len, unsigned flags) ES_CHECKED;
