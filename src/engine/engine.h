@@ -11,6 +11,8 @@
 struct engine;
 struct store;
 struct network;
+struct netmgr;
+struct volumes;
 
 /* From estibad's flags and daemon.json. Strings are borrowed for the life of the engine. NULL or 0: the default. */
 struct engine_config {
@@ -47,6 +49,8 @@ void engine_close(struct engine *e);
 const struct engine_config *engine_config(const struct engine *e);
 struct store *engine_store(struct engine *e);
 struct network *engine_network(struct engine *e);
+struct netmgr *engine_netmgr(struct engine *e);
+struct volumes *engine_volumes(struct engine *e);
 const char *engine_id(const struct engine *e); /* stable UUID of this data root */
 
 /* Run FN(ARG) soon on the engine's own few threads: clean-up that belongs off the path of a request. */

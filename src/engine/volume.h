@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* volume.h: named and anonymous local volumes: records, data directories, mounts at use, copy-up. */
+#pragma once
+
+#include "spec/docker_network.h"
+#include "spec/filters.h"
+#include "store/store.h"
+
+/* Data lies in volumes/NAME/_data of the data root. Record kind "volume" (durable). Unknown: ES_E_NOT_FOUND
+ * "get NAME: no such volume". Thread-safe; for worker threads. */
+struct volumes;
+
+struct volumes_ops {
+	/* Containers (running or not) that have the volume NAME: ids in A, NULL-terminated; NULL: none. */
+	char **(*users)(void *self, struct arena *a, const char *name);
+	void (*event)(void *self, const char *action, const char *name, const struct field_map *attributes);
+};
+
+/* OPS may be NULL. Everything is borrowed. Mounts that the last boot left are forgotten. */
+es_err *volumes_open(struct store *st, const struct volumes_ops *ops, void *self, struct volumes **ret) ES_CHECKED;
+void volumes_close(struct volumes *v);
+
+/* POST /volumes/create: idempotent for the same driver; NAME empty: 64 hex digits and the label of an anonymous one. */
+es_err *volume_create(struct volumes *v, struct arena *a, const struct docker_volume_create *req, struct docker_volume *ret) ES_CHECKED;
+es_err *volume_inspect(struct volumes *v, struct arena *a, const char *name, struct docker_volume *ret) ES_CHECKED;
+/* RET: list of docker_volume. Filters: dangling driver label name. USAGE: with usage_data (walks the data). */
+es_err *volume_list(struct volumes *v, struct arena *a, const struct filters *f, bool usage, struct field_list *ret) ES_CHECKED;
+/* ES_E_CONFLICT "remove NAME: volume is in use - [ID]". FORCE: not there is success. */
+es_err *volume_remove(struct volumes *v, const char *name, bool force) ES_CHECKED;
+/* Anonymous ones without a container; with the filter all=true named ones too. Filters: all label label!. API below 142: all. */
+es_err *volume_prune(struct volumes *v, struct arena *a, const struct filters *f, unsigned api, char ***ret_names,
+		     uint64_t *ret_reclaimed) ES_CHECKED;
+
+/* A container's create: make it unless it exists. */
+struct volume_use {
+	const char *name;
+	const char *driver; /* NULL, "" and "local"; another: ES_E_NOT_FOUND in docker's words */
+	const struct field_map *options, *labels;
+	bool anonymous;     /* gets docker's label */
+};
+/* *RET_PATH: its data directory, in A. */
+es_err *volume_ensure(struct volumes *v, struct arena *a, const struct volume_use *use, const char **ret_path) ES_CHECKED;
+
+/* A container's start: mount what has options of its own (tmpfs, bind, nfs …) if nobody has yet; *RET_FD (O_PATH, the
+ * caller's) is the data directory, or SUBPATH of it resolved inside it. */
+es_err *volume_mount(struct volumes *v, const char *name, const char *container_id, const char *subpath, int *ret_fd) ES_CHECKED;
+/* Its end; the last user unmounts. */
+void volume_unmount(struct volumes *v, const char *name, const char *container_id);
+
+/* Copy-up: what the image has at the mount point, into an empty volume: content, owners, modes, times, xattrs, links. SRC_FD and
+ * DST_FD are directories (borrowed). DST not empty: nothing is done. The owner and mode of SRC become DST's. */
+es_err *volume_copy_up(int src_fd, int dst_fd) ES_CHECKED;
