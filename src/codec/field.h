@@ -34,6 +34,7 @@ enum field_flags {
 	FIELD_REQUIRED = 1 << 1,   /* decode refuses an object without it */
 	FIELD_EMPTY_LIST = 1 << 2, /* encode NULL as [] or {} instead of null */
 	FIELD_STR_NULL = 1 << 3,   /* encode a NULL string as null */
+	FIELD_DURATION = 1 << 4,   /* an integer of nanoseconds that templates print as Go's time.Duration: 1m30s */
 };
 
 struct field_opt_bool {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image.h: images by name and id: find, list, inspect, tag, remove. Bringing in and out is in image_load.h and image_save.h. */
+/* image.h: images by name and id: find, list, inspect, tag, remove. Bringing in and out is in image_io.h. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "spec/filters.h"
 #include "spec/oci_image.h"
 #include "spec/ref.h"
 #include "store/store.h"
@@ -54,13 +55,13 @@ es_err *image_resolve(const struct images *im, struct arena *a, const char *word
 
 /* Make a record for an image whose config and layers are in the store, held by a lease of the caller's. Existing: success.
  * PARENT may be NULL. NAMES: full references to give it ("docker.io/library/x:1", "docker.io/library/x@sha256:…"), NULL-terminated
- * or NULL: same as image_tag in the same transaction. MANIFEST: digest of the manifest blob it was pulled with, kept whole, or NULL. */
+ * or NULL: as image_tag does, in the same transaction. BLOBS: digests of manifests and indexes to keep with it, or NULL. */
 struct image_new {
 	const char *config_text;
 	size_t config_len;
 	const char *parent;
 	char *const *names;
-	char *const *blobs; /* digests of manifests and indexes to keep with it, NULL-terminated or NULL */
+	char *const *blobs;
 };
 es_err *image_add(const struct images *im, struct arena *a, const struct image_new *new, const char **ret_id) ES_CHECKED;
 
@@ -81,19 +82,15 @@ struct image_deleted_list {
 es_err *image_remove(const struct images *im, struct arena *a, const char *word, bool force, bool noprune,
 		     struct image_deleted_list *ret) ES_CHECKED;
 
-/* Filters as parsed from the API's JSON: name → values ("label" → {"a=b"}). Both wire forms are read by image_filters_parse;
- * an unknown name is ES_E_INVALID "invalid filter 'x'". */
-struct image_filters {
-	char **dangling, **reference, **label, **label_not, **before, **since, **until;
-};
-es_err *image_filters_parse(struct arena *a, const char *json_text, bool for_prune, struct image_filters *ret) ES_CHECKED;
+/* ES_E_INVALID "invalid filter 'x'" for names that the list (or prune) does not know. */
+es_err *image_filters_check(const struct filters *f, bool for_prune) ES_CHECKED;
 
-/* JSON replies; API is the version of the request times 1: 145 is v1.45. */
-es_err *image_list_json(const struct images *im, struct arena *a, const struct image_filters *f, bool all, bool shared_size, bool digests,
+/* JSON replies; API is the request's version: 145 is v1.45. */
+es_err *image_list_json(const struct images *im, struct arena *a, const struct filters *f, bool all, bool shared_size, bool digests,
 			unsigned api, struct json **ret) ES_CHECKED;
 es_err *image_inspect_json(const struct images *im, struct arena *a, const char *word, unsigned api, struct json **ret) ES_CHECKED;
 es_err *image_history_json(const struct images *im, struct arena *a, const char *word, struct json **ret) ES_CHECKED;
-es_err *image_prune(const struct images *im, struct arena *a, const struct image_filters *f, struct image_deleted_list *ret,
+es_err *image_prune(const struct images *im, struct arena *a, const struct filters *f, struct image_deleted_list *ret,
 		    uint64_t *ret_reclaimed) ES_CHECKED;
 /* GraphDriver.Data of a stack: LowerDir, MergedDir, UpperDir, WorkDir. */
 es_err *image_graph_data(const struct images *im, struct arena *a, char *const *layers, struct field_map **ret) ES_CHECKED;

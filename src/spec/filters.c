@@ -37,7 +37,7 @@ es_err *filters_parse(struct arena *a, const char *text, struct filters *ret)
 	}
 	map = field_map_new(a);
 	JSON_EACH(member, doc) {
-		char **v;
+		char **v = NULL;
 
 		if (member->type != JSON_ARRAY && member->type != JSON_OBJECT)
 			return es_err_new(ES_E_INVALID, "invalid filter");

@@ -46,8 +46,8 @@ es_err *record_find(struct store *st, struct arena *a, const char *kind, const c
 /* All of a kind in order of creation; REF not NULL: only those that hang on it. */
 es_err *record_list(struct store *st, struct arena *a, const char *kind, const char *ref, struct record_list *ret) ES_CHECKED;
 
-/* --- Writing. A transaction is all or nothing, across kinds and classes of one power-on. It is built up in memory and
- * run by the store's writer thread; building it cannot fail. --- */
+/* --- Writing. A transaction is all or nothing (what it writes in one class; a crash may separate the two classes). It is
+ * built up in memory and run by the store's writer thread; building it cannot fail. --- */
 
 struct record_tx;
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_priv.h: what the modules of this room share and nobody else sees. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "store/store.h"
+
+#define STORE_DIR_MODE 0711
+
+struct record_db;
+
+struct store {
+	char *root, *exec_root, *layer_program;
+	int root_fd; /* holds the flock(2) that keeps a second store out */
+	bool new_boot;
+	struct record_db *db;
+
+	/* Guards leases, and every rename that makes content visible or takes it away. */
+	pthread_mutex_t content_lock;
+	struct list leases; /* struct lease */
+
+	/* The thread that empties trash. */
+	pthread_t janitor;
+	bool janitor_runs;
+	pthread_mutex_t trash_lock;
+	pthread_cond_t trash_cond;
+	unsigned long trash_asked, trash_done; /* discards so far, and how many of them are gone */
+	bool closing;
+};
+
+/* record.c */
+es_err *record_db_open(struct store *st) ES_CHECKED;
+void record_db_close(struct store *st);
+
+/* Is DIGEST held? content_lock is taken. */
+bool lease_holds(const struct store *st, const char *digest);
+
+/* A new name below partial/ for content under way: "partial/RANDOM", heap. */
+char *store_partial_name(void);
+/* fsync the directory PATH, so that names in it survive a power cut. */
+es_err *store_sync_dir(struct store *st, const char *path) ES_CHECKED;

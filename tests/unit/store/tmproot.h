@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tmproot.h: a store in a directory of its own that goes with the test. */
+#pragma once
+
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+struct tmproot {
+	char dir[64], data[96], exec[96];
+};
+
+static inline void tmproot_init(struct tmproot *t)
+{
+	snprintf(t->dir, sizeof t->dir, "/tmp/estiba-test.XXXXXX");
+	CHECK(mkdtemp(t->dir));
+	snprintf(t->data, sizeof t->data, "%s/data", t->dir);
+	snprintf(t->exec, sizeof t->exec, "%s/exec", t->dir);
+}
+
+static inline void tmproot_done(struct tmproot *t)
+{
+	CHECK_OK(file_remove_tree(AT_FDCWD, t->dir));
+}
+
+static inline es_err *tmproot_open(const struct tmproot *t, struct store **ret)
+{
+	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec }, ret);
+}
+
+/* Does PATH exist below the data root? */
+static inline bool tmproot_has(const struct tmproot *t, const char *path)
+{
+	es_autofree char *full = es_xasprintf("%s/%s", t->data, path);
+
+	return faccessat(AT_FDCWD, full, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
