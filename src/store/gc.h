@@ -28,6 +28,7 @@ struct gc_problems {
 	size_t n;
 };
 struct arena;
-/* Look at everything: each record's content is there and has its digest, each directory has its record. With REPAIR, garbage is
- * removed and images whose content is damaged lose their record (their tags too), so that what is left is whole. */
+/* Look at everything: every tag has its image, every image its config and layers, and each of their bytes its digest (a layer's tar;
+ * its directory form is not compared). With REPAIR, images whose content is damaged lose their record (their tags too) and garbage is
+ * removed, so that what is left is whole. */
 es_err *gc_check(struct store *st, struct arena *a, bool repair, struct gc_problems *ret) ES_CHECKED;

@@ -25,7 +25,8 @@ static const struct {
 	mode_t mode;
 } root_dirs[] = {
 	{ "blobs/sha256", 0700 }, { "layers", 0700 },  { "containers", 0710 }, { "steps", 0700 },
-	{ "volumes", 0701 },	  { "partial", 0700 }, { "tmp", 0700 },
+	{ "volumes", 0701 },	  { "partial", 0700 }, { "tmp", 0700 },	      { "skel", 0700 },
+	{ "skel/empty", 0755 },
 };
 
 int store_root_fd(const struct store *st)
@@ -236,6 +237,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 		ES_TRY(version_write(st));
 	ES_TRY(janitor_start(st));
 	ES_TRY(sweep_leftovers(st));
+	ES_TRY(gc_sweep_snapshots(st));
 	pthread_mutex_lock(&st->trash_lock);
 	st->trash_asked++; /* also what an earlier life left in tmp/ */
 	pthread_cond_broadcast(&st->trash_cond);

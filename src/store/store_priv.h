@@ -20,6 +20,7 @@ struct store {
 	/* Guards leases, and every rename that makes content visible or takes it away. */
 	pthread_mutex_t content_lock;
 	struct list leases; /* struct lease */
+	int collecting;     /* collections under way: until they end, ended leases still hold */
 
 	/* The thread that empties trash. */
 	pthread_t janitor;
@@ -36,6 +37,11 @@ void record_db_close(struct store *st);
 
 /* Is DIGEST held? content_lock is taken. */
 bool lease_holds(const struct store *st, const char *digest);
+/* A collection begins or ends. */
+void lease_collect(struct store *st, bool begins);
+
+/* At open: directories of snapshots that no record knows. */
+es_err *gc_sweep_snapshots(struct store *st) ES_CHECKED;
 
 /* A new name below partial/ for content under way: "partial/RANDOM", heap. */
 char *store_partial_name(void);

@@ -27,7 +27,9 @@ static inline void tmproot_done(struct tmproot *t)
 
 static inline es_err *tmproot_open(const struct tmproot *t, struct store **ret)
 {
-	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec }, ret);
+	es_autofree char *program = es_xasprintf("%s/tests/unit/store/layer_standin.py", getenv("ESTIBA_SRC") ? getenv("ESTIBA_SRC") : ".");
+
+	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec, .layer_program = program }, ret);
 }
 
 /* Does PATH exist below the data root? */
