@@ -27,7 +27,7 @@ static es_err *address(int dirfd, const char *name, struct sockaddr_un *ret)
 
 es_err *uds_listen(int dirfd, const char *name, int type, mode_t mode, int *ret_fd)
 {
-	es_autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	es_autoclose int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un sa;
 
 	if (fd < 0)

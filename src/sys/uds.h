@@ -9,7 +9,7 @@
 
 #define UDS_FDS_MAX 8 /* descriptors in one message */
 
-/* TYPE is SOCK_STREAM or SOCK_SEQPACKET; descriptors are CLOEXEC and blocking. The path given to the kernel is
+/* TYPE is SOCK_STREAM or SOCK_SEQPACKET; descriptors are CLOEXEC; listening ones do not block, connections do. The path given to the kernel is
  * /proc/self/fd/DIRFD/NAME, which always fits; NAME has no slash. DIRFD may be AT_FDCWD for a short NAME or path. */
 
 /* Bind and listen with MODE; a stale socket file of that name is replaced (the caller holds a lock or owns the
@@ -17,7 +17,7 @@
 es_err *uds_listen(int dirfd, const char *name, int type, mode_t mode, int *ret_fd) ES_CHECKED;
 /* ES_E_NOT_FOUND when nobody listens there (no such file, or a file left by the dead). */
 es_err *uds_connect(int dirfd, const char *name, int type, int *ret_fd) ES_CHECKED;
-/* Non-blocking accept: ES_E_UNAVAILABLE when nobody waits. */
+/* ES_E_UNAVAILABLE when nobody waits. */
 es_err *uds_accept(int listen_fd, int *ret_fd) ES_CHECKED;
 
 /* One message with N_FDS descriptors (borrowed). FLAGS as for sendmsg(2), MSG_NOSIGNAL is added; a would-block is
