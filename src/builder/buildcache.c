@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buildcache.c: the cache of steps: one record of kind "buildstep" per key. */
+#include "base/str.h"
+#include "builder/builder_priv.h"
+#include "store/record.h"
+#include "store/snapshot.h"
+
+#define FORMAT 1
+
+/* The document of a record (doc/format/store.md). */
+struct step_record {
+	int64_t version;
+	int64_t created;
+	const char *layer; /* diffID or "step:ID"; "" when the step changed no file */
+	char **stack;      /* what was below it: other steps in it must stay while this one is a "step:ID" */
+};
+#define T struct step_record
+static const struct field step_record_fields[] = {
+	F_I64(T, version, "version", FIELD_REQUIRED),
+	F_TIME(T, created, "created", 0),
+	F_STR(T, layer, "layer", 0),
+	F_STRV(T, stack, "stack", FIELD_OMIT_EMPTY),
+	F_END,
+};
+#undef T
+
+void buildcache_key(const char *parent, const char *words, const char *digest, char *ret_key)
+{
+	struct sha256 s;
+
+	sha256_init(&s);
+	sha256_add(&s, parent, strlen(parent) + 1);
+	sha256_add(&s, words, strlen(words) + 1);
+	if (digest)
+		sha256_add(&s, digest, strlen(digest) + 1);
+	sha256_end_hex(&s, ret_key);
+}
+
+/* A layer may have gone with its image, a step with the last boot. */
+static bool has_layer(struct build *b, const char *layer)
+{
+	const char *step_id = str_after(layer, "step:");
+	struct snapshot_paths paths;
+
+	if (!*layer)
+		return true;
+	if (step_id) {
+		es_autoerr es_err *err = snapshot_paths(b->store, b->a, SNAPSHOT_STEP, step_id, &paths);
+		return !err;
+	}
+	lease_hold(b->lease, layer);
+	return layers_has(b->store, layer);
+}
+
+bool buildcache_find(struct build *b, const char *key, struct build_step *step)
+{
+	struct step_record doc = { 0 };
+	struct record r;
+
+	es_autoerr es_err *err = record_get(b->store, b->a, "buildstep", key, &r);
+	if (!err)
+		err = field_decode_text(b->a, step_record_fields, r.json, strlen(r.json), &doc);
+	if (err || doc.version != FORMAT || !doc.layer || !has_layer(b, doc.layer))
+		return false;
+	step->created_ns = doc.created;
+	step->layer = *doc.layer ? doc.layer : NULL;
+	step->stack = doc.stack;
+	return true;
+}
+
+es_err *buildcache_put(struct build *b, const struct build_step *step, bool durable)
+{
+	struct step_record doc = { .version = FORMAT, .created = step->created_ns, .layer = step->layer ? step->layer : "" };
+	es_autobuf json = ES_BUF(RECORD_JSON_MAX);
+
+	if (str_starts(doc.layer, "step:"))
+		doc.stack = step->stack;
+	field_encode_text(&json, step_record_fields, &doc);
+	ES_TRY(es_buf_check(&json));
+	return record_put(b->store, &(struct record){ .kind = "buildstep", .id = step->key, .json = es_buf_str(&json),
+						      .class = durable ? RECORD_DURABLE : RECORD_RUN });
+}
