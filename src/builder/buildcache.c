@@ -80,3 +80,71 @@ es_err *buildcache_put(struct build *b, const struct build_step *step, bool dura
 	return record_put(b->store, &(struct record){ .kind = "buildstep", .id = step->key, .json = es_buf_str(&json),
 						      .class = durable ? RECORD_DURABLE : RECORD_RUN });
 }
+
+/* ---- the sweep ---- */
+
+static es_err *decode(struct arena *a, const struct record *r, struct step_record *ret)
+{
+	*ret = (struct step_record){ 0 };
+	return es_err_in(field_decode_text(a, step_record_fields, r->json, strlen(r->json), ret), "record of build step %s", r->id);
+}
+
+/* Every step that a record needs: its own layer and, as long as that is a step, the steps below it. */
+static es_err *mark_steps(struct store *st, struct arena *a, struct field_map *ret)
+{
+	struct record_list list;
+	struct step_record doc;
+
+	ES_TRY(record_list(st, a, "buildstep", NULL, &list));
+	for (size_t k = 0; k < list.n; k++) {
+		ES_TRY(decode(a, &list.items[k], &doc));
+		if (!str_starts(doc.layer ? doc.layer : "", "step:"))
+			continue;
+		field_map_put(a, ret, doc.layer, NULL);
+		for (char **below = doc.stack; below && *below; below++)
+			if (str_starts(*below, "step:"))
+				field_map_put(a, ret, *below, NULL);
+	}
+	return NULL;
+}
+
+es_err *buildcache_sweep(struct store *st, uint64_t *ret_bytes)
+{
+	es_autoarena *a = arena_new();
+	struct field_map *needed = field_map_new(a);
+	struct record_list list;
+
+	*ret_bytes = 0;
+	ES_TRY(mark_steps(st, a, needed));
+	ES_TRY(record_list(st, a, "snapshot", NULL, &list));
+	for (size_t k = 0; k < list.n; k++) {
+		const char *id = str_after(list.items[k].id, "step/");
+		uint64_t bytes = 0;
+
+		if (!id || field_map_has(needed, arena_printf(a, "step:%s", id)))
+			continue;
+		es_err_drop(snapshot_size(st, SNAPSHOT_STEP, id, &bytes));
+		ES_TRY(snapshot_remove(st, SNAPSHOT_STEP, id));
+		*ret_bytes += bytes;
+	}
+	return NULL;
+}
+
+es_err *buildcache_forget(struct store *st, struct arena *a, bool all, char ***ret_ids)
+{
+	es_autotx *tx = record_tx_new();
+	struct record_list list;
+	struct step_record doc;
+	char **ids = NULL;
+
+	ES_TRY(record_list(st, a, "buildstep", NULL, &list));
+	for (size_t k = 0; k < list.n; k++) {
+		ES_TRY(decode(a, &list.items[k], &doc));
+		if (!all && doc.layer && (!*doc.layer || layers_has(st, doc.layer)))
+			continue;
+		record_tx_delete(tx, "buildstep", list.items[k].id);
+		ids = strv_arena_add(a, ids, list.items[k].id);
+	}
+	*ret_ids = ids;
+	return ids ? record_commit(st, tx) : NULL;
+}

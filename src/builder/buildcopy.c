@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/file.h"
 #include "base/str.h"
@@ -13,10 +12,9 @@
 #include "builder/goglob.h"
 #include "builder/inroot.h"
 #include "codec/passwd.h"
-#include "sys/spawn.h"
+#include "store/layerprog.h"
 
 #define SOURCES_MAX 100000
-#define ARCHIVE_REPORT_MAX 65536
 
 struct source {
 	int root;         /* borrowed */
@@ -208,66 +206,45 @@ static es_err *find_sources(struct build *b, struct buildcopy *c)
 
 /* ---- archives ---- */
 
-/* Is it a tar, by what it starts with? (The unpacker knows the rest and refuses what it cannot read.) */
-static es_err *detect_archive(struct source *s)
+/* A stranger's archive is read by the unprivileged unpacker alone. Without DIR_FD (-1) it only says whether it can. */
+static es_err *unpack(struct build *b, const struct source *s, int dir_fd, const char *owner)
 {
-	static const struct { size_t at, n; const char *bytes; } magics[] = {
-		{ 257, 5, "ustar" },
-		{ 0, 3, "\x1f\x8b\x08" },
-		{ 0, 3, "BZh" },
-		{ 0, 6, "\xfd" "7zXZ\0" },
-		{ 0, 4, "\x28\xb5\x2f\xfd" },
+	const char *argv[] = { "unpack", "--plain", dir_fd < 0 ? "--no-extract" : owner ? "--chown" : NULL, owner, NULL };
+	es_autoclose int tar = -1;
+	struct json *report;
+
+	ES_TRY(inroot_open(s->root, s->path, O_RDONLY, &tar));
+	ES_TRY(file_set_nonblock(tar, false));
+	return es_err_in(layerprog_run(b->store, b->a, &(struct layerprog_call){ .argv = argv, .stream_fd = tar,
+										.dir_fd = dir_fd, .out_fd = -1 }, &report),
+			 "%s", s->path);
+}
+
+/* Is it a tar? What is only compressed is a file like any other. */
+static es_err *detect_archive(struct build *b, struct source *s)
+{
+	static const struct { size_t at, n; const char *bytes; bool sure; } magics[] = {
+		{ 257, 5, "ustar", true },
+		{ 0, 3, "\x1f\x8b\x08", false },
+		{ 0, 3, "BZh", false },
+		{ 0, 6, "\xfd" "7zXZ\0", false },
+		{ 0, 4, "\x28\xb5\x2f\xfd", false },
 	};
 	es_autoclose int fd = -1;
 	char head[512] = { 0 };
-	struct stat st;
 
-	ES_TRY(inroot_open(s->root, s->path, O_RDONLY, &fd));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (s->is_dir)
 		return NULL;
+	ES_TRY(inroot_open(s->root, s->path, O_RDONLY, &fd));
 	if (file_read_some(fd, head, sizeof head) < 0)
 		return es_err_sys(errno, "read %s", s->path);
-	for (size_t k = 0; k < ES_N(magics); k++)
-		s->is_archive |= memcmp(head + magics[k].at, magics[k].bytes, magics[k].n) == 0;
+	for (size_t k = 0; k < ES_N(magics) && !s->is_archive; k++) {
+		if (memcmp(head + magics[k].at, magics[k].bytes, magics[k].n) != 0)
+			continue;
+		es_autoerr es_err *err = magics[k].sure ? NULL : unpack(b, s, -1, NULL);
+		s->is_archive = !err;
+	}
 	return NULL;
-}
-
-/* The report of estiba-layer is one JSON object; only its error matters here. */
-static es_err *read_report(struct build *b, int fd, int status, const char *path)
-{
-	es_autofree char *text = NULL;
-	struct json *doc = NULL;
-	size_t len;
-
-	ES_TRY(file_read_all(fd, ARCHIVE_REPORT_MAX, &text, &len));
-	es_autoerr es_err *bad = json_parse(b->a, text, len, &doc);
-	if (!bad && json_str(json_get(doc, "error")))
-		return es_err_new(ES_E_INVALID, "%s: %s", path, json_str(json_get(doc, "error")));
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return es_err_new(ES_E_INTERNAL, "%s: the unpacker failed (status %d)", path, status);
-	return NULL;
-}
-
-/* A stranger's archive is read by the unprivileged unpacker alone. */
-static es_err *unpack(struct build *b, const struct source *s, int dest_fd, const char *owner)
-{
-	es_autofree char *program = NULL;
-	const char *argv[] = { "estiba-layer", "unpack", "--plain", owner ? "--chown" : NULL, owner, NULL };
-	es_autoclose int tar = -1, dir = -1, report_in = -1, report_out = -1;
-	int pipefd[2], status;
-
-	ES_TRY(file_companion("estiba-layer", &program));
-	ES_TRY(inroot_open(s->root, s->path, O_RDONLY, &tar));
-	ES_TRY(inroot_open(dest_fd, "", O_RDONLY | O_DIRECTORY, &dir));
-	if (pipe2(pipefd, O_CLOEXEC))
-		return es_err_sys(errno, "pipe");
-	report_in = pipefd[0];
-	report_out = pipefd[1];
-	const struct spawn_fd fds[] = { { tar, 3 }, { dir, 4 }, { report_out, 6 }, { 2, 2 } };
-	ES_TRY(file_set_nonblock(tar, false));
-	ES_TRY(spawn_wait(&(struct spawn){ .path = program, .argv = argv, .fds = fds, .n_fds = ES_N(fds) }, &status));
-	es_close(ES_TAKE_FD(report_out));
-	return read_report(b, report_in, status, s->path);
 }
 
 /* ---- the plan ---- */
@@ -344,7 +321,7 @@ static es_err *plan_words(struct build *b, struct buildcopy *c, const char **ret
 
 	for (size_t k = 0; k < c->n && c->i->kind == DF_ADD; k++)
 		if (!c->i->unpack_given || c->i->unpack)
-			ES_TRY(detect_archive(&c->sources[k]));
+			ES_TRY(detect_archive(b, &c->sources[k]));
 	ES_TRY(digest_sources(b, c, &sum));
 	*ret_words = arena_printf(b->a, "%s %s%s%s%s%s%s%s in %s ", name, c->chown ? "--chown=" : "", c->chown ? c->chown : "",
 				  c->chown ? " " : "", c->chmod ? "--chmod=" : "", c->chmod ? c->chmod : "",
@@ -413,7 +390,8 @@ static es_err *add_archive(struct build *b, const struct buildcopy *c, const str
 {
 	es_autoclose int dest = -1;
 
-	ES_TRY(inroot_mkdir_p(root, c->dest, 0755, owner->uid, owner->gid, &dest, NULL));
+	ES_TRY(inroot_mkdir_p(root, c->dest, 0755, owner->uid, owner->gid, NULL, NULL));
+	ES_TRY(inroot_open(root, c->dest, O_RDONLY | O_DIRECTORY, &dest));
 	return unpack(b, s, dest, c->chown ? arena_printf(b->a, "%u:%u", owner->uid, owner->gid) : NULL);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "builder/builder_priv.h"
@@ -174,7 +175,7 @@ es_err *build_find_from(struct build *b, const char *from, char ***ret_stack)
 	es_autoerr es_err *not_number = str_to_i64(from, 10, &number);
 	if (!not_number)
 		return es_err_new(ES_E_INVALID, "invalid from flag value %s: index out of bounds", from);
-	if (str_eq_nocase(from, b->df.stages[b->at].name))
+	if (b->df.stages[b->at].name && str_eq_nocase(from, b->df.stages[b->at].name))
 		return es_err_new(ES_E_INVALID, "invalid from flag value %s: refers to current build stage", from);
 	ES_TRY(es_err_in(load_image(b, from, NULL, &image, &id), "invalid from flag value %s", from));
 	*ret_stack = image.rootfs.diff_ids;
@@ -662,11 +663,34 @@ static void enter(struct builder *b)
 	pthread_mutex_unlock(&b->lock);
 }
 
-static void leave(struct builder *b)
+/* The last build to end sweeps; LOCK keeps new ones waiting meanwhile. */
+static es_err *leave(struct builder *b, uint64_t *ret_bytes)
 {
+	es_err *err = NULL;
+
+	*ret_bytes = 0;
 	pthread_mutex_lock(&b->lock);
-	b->running--;
+	if (--b->running == 0)
+		err = buildcache_sweep(b->store, ret_bytes);
 	pthread_mutex_unlock(&b->lock);
+	return err;
+}
+
+es_err *builder_prune(struct builder *b, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes)
+{
+	char **ids = NULL;
+	es_err *err, *swept;
+
+	enter(b);
+	err = buildcache_forget(b->store, a, all, &ids);
+	swept = leave(b, ret_bytes);
+	if (err)
+		es_err_drop(swept);
+	else
+		err = swept;
+	if (!err)
+		*ret_ids = ids;
+	return err;
 }
 
 es_err *builder_run(struct builder *builder, struct arena *a, struct lease *lease, const struct builder_opts *opts,
@@ -675,13 +699,14 @@ es_err *builder_run(struct builder *builder, struct arena *a, struct lease *leas
 	struct build b = { .builder = builder, .a = a, .store = builder->store, .lease = lease, .opts = opts, .out = out,
 			   .tmp_fd = -1, .ret_code = ret_code };
 	struct builder_result result = { 0 };
+	uint64_t swept;
 	es_err *err;
 
 	*ret_code = 0;
 	b.platform = str_empty(opts->platform) ? arena_printf(a, "linux/%s", oci_machine_arch()) : opts->platform;
 	enter(builder);
 	err = run_all(&b, &result);
-	leave(builder);
+	log_err(leave(builder, &swept), "sweep of build steps");
 	es_close(b.tmp_fd);
 	if (b.tmp_name)
 		es_err_drop(file_remove_tree(store_root_fd(b.store), b.tmp_name));

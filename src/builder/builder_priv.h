@@ -76,6 +76,10 @@ void buildcache_key(const char *parent, const char *words, const char *digest, c
 /* Is the step KEY there with all that it needs? Fills created_ns and layer; the lease holds the layer. */
 bool buildcache_find(struct build *b, const char *key, struct build_step *step);
 es_err *buildcache_put(struct build *b, const struct build_step *step, bool durable) ES_CHECKED;
+/* Remove every snapshot of a step that no record leads to. Only while no build runs. */
+es_err *buildcache_sweep(struct store *st, uint64_t *ret_bytes) ES_CHECKED;
+/* Delete records: all, or only those of steps that are no image's layer. */
+es_err *buildcache_forget(struct store *st, struct arena *a, bool all, char ***ret_ids) ES_CHECKED;
 
 /* buildcopy.c: COPY and ADD. */
 struct buildcopy;
