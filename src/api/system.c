@@ -25,6 +25,7 @@ static es_err *ping(struct req *r)
 	http_call_field(r->call, "Content-Type", "text/plain; charset=utf-8");
 	http_call_field(r->call, "Cache-Control", "no-cache, no-store, must-revalidate");
 	http_call_field(r->call, "Pragma", "no-cache");
+	http_call_field(r->call, "Builder-Version", "1"); /* the builder behind POST /build */
 	http_call_field(r->call, "Swarm", "inactive");
 	return http_call_puts(r->call, "OK");
 }

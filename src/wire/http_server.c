@@ -372,7 +372,7 @@ static void call_finish(struct http_conn *c)
 		conn_drain(c);
 	}
 	if (s->n_calls == 0 && s->cfg.idle)
-		s->cfg.idle(s->cfg.self);
+		s->cfg.idle(s->cfg.idle_self);
 	if (s->n_calls == 0 && s->stopping && s->stopped) {
 		void (*stopped)(void *) = ES_TAKE(s->stopped);
 

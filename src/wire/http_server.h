@@ -19,8 +19,8 @@ struct http_server_config {
 	/* Runs on the loop thread before HANDLER and must not wait for anything; false: not mine. May be NULL. */
 	bool (*quick)(void *self, struct http_call *c);
 	/* On the loop thread, whenever the last call has ended. May be NULL. */
-	void (*idle)(void *self);
-	void *self;
+	void (*idle)(void *idle_self);
+	void *self, *idle_self;
 };
 
 /* Uses LOOP, whose thread is the only one that may call the functions below. CFG is copied. */
