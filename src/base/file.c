@@ -228,6 +228,42 @@ es_err *file_pump(int in, int out, uint64_t *ret_bytes)
 	return NULL;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+es_err *file_names(int dirfd, const char *path, char ***ret_names)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char **names = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+
+	if (!dir) {
+		int error = errno;
+
+		es_close(fd);
+		return error == ENOENT ? es_err_new(ES_E_NOT_FOUND, "no %s", path) : es_err_sys(error, "open %s", path);
+	}
+	while ((e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (n + 1 >= cap) {
+			cap = cap ? 2 * cap : 16;
+			names = es_xrealloc(names, cap * sizeof *names);
+		}
+		names[n++] = es_xstrdup(e->d_name);
+		names[n] = NULL;
+	}
+	(void)closedir(dir);
+	if (n)
+		qsort(names, n, sizeof *names, by_name);
+	*ret_names = names;
+	return NULL;
+}
+
 static es_err *set_flag(int fd, int get, int set, int bit, bool on)
 {
 	int flags = fcntl(fd, get);

@@ -33,3 +33,5 @@ es_err *file_set_nonblock(int fd, bool on) ES_CHECKED;
 es_err *file_set_cloexec(int fd, bool on) ES_CHECKED;
 /* Directory of the running program, for finding companions beside it (or in ../libexec/estiba). Heap. */
 es_err *file_companion(const char *name, char **ret_path) ES_CHECKED;
+/* Names in directory PATH but for "." and "..", sorted (a char ** vector). ES_E_NOT_FOUND. */
+es_err *file_names(int dirfd, const char *path, char ***ret_names) ES_CHECKED;

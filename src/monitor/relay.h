@@ -2,7 +2,7 @@
 /* relay.h: a container's standard streams: from its pipes or terminal to the log and the attached clients, and back. */
 #pragma once
 
-#include "monitor/detach.h"
+#include "codec/detach.h"
 #include "monitor/logfile.h"
 #include "spec/mon.h"
 #include "sys/loop.h"

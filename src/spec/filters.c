@@ -2,6 +2,9 @@
 /* filters.c: parsing and matching of API filters. */
 #include "spec/filters.h"
 
+#include <regex.h>
+
+#include "base/clock.h"
 #include "base/str.h"
 
 static es_err *values(struct arena *a, const struct json *member, char ***ret)
@@ -148,6 +151,64 @@ es_err *filters_bool(const struct filters *f, const char *name, bool otherwise, 
 		if (i == ES_N(yes))
 			return es_err_new(ES_E_INVALID, "invalid filter '%s=[%s]'", name, *v);
 		*ret = strcmp(*v, yes[i]) == 0;
+	}
+	return NULL;
+}
+
+bool filters_name_matches(const char *pattern, const char *slashed_name)
+{
+	regex_t re;
+	bool match;
+
+	if (regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return strstr(slashed_name, pattern) != NULL;
+	match = regexec(&re, slashed_name, 0, NULL, 0) == 0 || regexec(&re, slashed_name + 1, 0, NULL, 0) == 0;
+	regfree(&re);
+	return match;
+}
+
+/* "1700000000.123456789" */
+static bool unix_time(const char *text, int64_t *ret_ns)
+{
+	size_t digits = strspn(text, "0123456789");
+	int64_t ns = 0, scale = CLOCK_NS_PER_S;
+	const char *p = text + digits;
+
+	if (digits == 0 || digits > 10)
+		return false;
+	if (*p == '.')
+		for (p++; *p >= '0' && *p <= '9' && scale > 1; p++) {
+			scale /= 10;
+			ns += (*p - '0') * scale;
+		}
+	if (*p)
+		return false;
+	*ret_ns = strtoll(text, NULL, 10) * CLOCK_NS_PER_S + ns;
+	return true;
+}
+
+es_err *filters_time(const char *text, int64_t now_ns, int64_t *ret_ns)
+{
+	static const char *const endings[] = { "", "Z", ":00Z", ":00:00Z", "T00:00:00Z" };
+	int64_t duration;
+	es_err *err;
+
+	if (unix_time(text, ret_ns))
+		return NULL;
+	err = str_to_duration(text, &duration);
+	if (!err) {
+		*ret_ns = now_ns - duration;
+		return NULL;
+	}
+	for (size_t i = 0; i < ES_N(endings) && err; i++) {
+		es_autofree char *whole = es_xasprintf("%s%s", text, endings[i]);
+
+		es_err_free(err);
+		err = clock_parse(whole, ret_ns);
+	}
+	if (err) {
+		es_err_free(err);
+		return es_err_new(ES_E_INVALID, "failed to parse value as time or duration: \"%s\"", text);
 	}
 	return NULL;
 }

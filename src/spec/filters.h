@@ -23,3 +23,7 @@ bool filters_match_prefix(const struct filters *f, const char *name, const char 
 bool filters_match_labels(const struct filters *f, const char *name, const struct field_map *labels);
 /* A boolean filter ("dangling", "all"): OTHERWISE when absent. Takes 1, 0, true, false, t, f… ES_E_INVALID otherwise. */
 es_err *filters_bool(const struct filters *f, const char *name, bool otherwise, bool *ret) ES_CHECKED;
+/* A "name" value against "/name": an extended regular expression anywhere in it, with or without the slash. */
+bool filters_name_matches(const char *pattern, const char *slashed_name);
+/* "until" and the like: a Unix time with fraction, RFC 3339 (also without time or zone), or a Go duration before now. ns. */
+es_err *filters_time(const char *text, int64_t now_ns, int64_t *ret_ns) ES_CHECKED;

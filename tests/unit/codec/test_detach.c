@@ -3,7 +3,7 @@
 #include "check.h"
 
 #include "base/str.h"
-#include "monitor/detach.h"
+#include "codec/detach.h"
 
 static void key_rows(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* detach.c: parse the keys, match them in a stream that arrives in pieces. */
-#include "monitor/detach.h"
+#include "codec/detach.h"
 
 #include "base/str.h"
 

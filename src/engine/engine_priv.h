@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine_priv.h: the engine's own parts, for the files of this room only. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "engine/engine.h"
+#include "engine/image.h"
+#include "sys/cgroup.h"
+
+struct events;
+struct ctrs;
+struct execs;
+struct monlinks;
+struct netmgr;
+struct volumes;
+
+struct engine {
+	const struct engine_config *cfg;
+	struct store *store;
+	struct images images;
+	struct events *events;
+	struct ctrs *ctrs;
+	struct execs *execs;
+	struct monlinks *links;
+	struct netmgr *nets;
+	struct network *network;
+	struct volumes *volumes;
+	struct cgroup_host cgroups;
+	int exec_root_fd;
+	char id[37];        /* UUID text */
+	char *run_program;  /* estiba-run */
+	char *mon_program;  /* estiba-mon */
+	char *layer_program;
+	char *seccomp_program;
+	struct defer *defer;
+};
+
+/* events.c */
+struct events *events_open(int exec_root_fd); /* descriptor borrowed */
+void events_close(struct events *es);
+
+/* defer.c: a queue of work with a few threads */
+struct defer;
+struct defer *defer_new(size_t threads);
+void defer_free(struct defer *d); /* waits until the queue is empty */
+void defer_add(struct defer *d, void (*fn)(void *arg), void *arg);
+size_t defer_pending(struct defer *d);

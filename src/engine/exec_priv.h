@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec_priv.h: what the container files need to know about exec sessions. */
+#pragma once
+
+#include "engine/ctr_priv.h"
+
+struct execs *execs_new(void);
+void execs_free(struct execs *t);
+/* Ids of a container's sessions that run, in A; NULL: none. The container's lock is held. */
+char **exec_ids(const struct ctr *c, struct arena *a);
+/* The container ended: its sessions end with it and are forgotten when their monitors have left. */
+void exec_forget_all(struct ctr *c);
+/* After a restart of estibad: sessions whose monitors live are found again. */
+void exec_recover_all(struct engine *e, bool new_boot);
