@@ -126,5 +126,5 @@ bool field_map_has(const struct field_map *m, const char *key);
 void field_map_put(struct arena *a, struct field_map *m, const char *key, void *value); /* replaces */
 bool field_map_remove(struct field_map *m, const char *key);
 #define FIELD_MAP_EACH(at, map) \
-	for (struct field_map_entry *at = (map) ? (map)->entries : NULL; (map) && at < (map)->entries + (map)->n; at++)
+	for (struct field_map_entry *at = (map) ? (map)->entries : NULL; at && at < (map)->entries + (map)->n; at++)
 #define FIELD_LIST_EACH(type, at, list) for (type *at = (list)->items; at && at < (type *)(list)->items + (list)->n; at++)
