@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/str.h"
+#include "monitor/lazy.h"
 #include "sys/uds.h"
 
 static void drop(struct control_conn *conn)
@@ -57,11 +58,12 @@ static void tell_one(struct control_conn *conn)
 	uint32_t events = EPOLLIN;
 
 	for (;;) {
+		const char *line = NULL;
 		size_t len = 0;
-		es_err *err = journal_line(c->journal, &conn->next_seq, c->line, &len);
+		es_err *err = journal_line(c->journal, &conn->next_seq, &line, &len);
 
 		if (!err && len)
-			err = uds_send(conn->io.fd, c->line, len, NULL, 0, MSG_DONTWAIT, NULL);
+			err = uds_send(conn->io.fd, line, len, NULL, 0, MSG_DONTWAIT, NULL);
 		if (err) {
 			bool full = es_err_class(err) == ES_E_UNAVAILABLE;
 
@@ -129,7 +131,7 @@ static void on_conn(void *self, uint32_t events)
 		tell_one(conn);
 		return;
 	}
-	err = uds_recv(conn->io.fd, c->request, sizeof c->request, fds, &n_fds, MSG_DONTWAIT, &len);
+	err = uds_recv(conn->io.fd, c->request, MON_REQUEST_MAX, fds, &n_fds, MSG_DONTWAIT, &len);
 	if (err && es_err_class(err) == ES_E_UNAVAILABLE)
 		return;
 	if (!err && !len) {
@@ -185,6 +187,7 @@ es_err *control_open(struct control *c)
 {
 	for (size_t i = 0; i < MON_CONTROLS_MAX; i++)
 		c->conns[i] = (struct control_conn){ .control = c, .io.fd = -1 };
+	c->request = lazy_new(MON_REQUEST_MAX);
 	c->listener = (struct loop_io){ .fd = -1, .fn = on_listener, .self = c };
 	ES_TRY(uds_listen(MON_FD_DIR, MON_FILE_SOCKET, SOCK_SEQPACKET, 0600, &c->listener.fd));
 	return loop_watch(c->loop, &c->listener, EPOLLIN);

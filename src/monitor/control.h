@@ -26,8 +26,7 @@ struct control {
 	void *self;
 	struct loop_io listener;
 	struct control_conn conns[MON_CONTROLS_MAX];
-	char line[MON_RECORD_MAX];
-	char request[MON_REQUEST_MAX];
+	char *request; /* MON_REQUEST_MAX */
 };
 
 /* loop, journal, handle and self are set before. Listens in the run directory. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "monitor/lazy.h"
 
 static const char *const state_names[] = {
 	[HEALTH_NONE] = "",
@@ -31,6 +32,7 @@ void health_init(struct health *h, const struct mon_health *how)
 	if (!how)
 		return;
 	h->how = *how;
+	h->text = lazy_new(MON_HEALTH_LOG_MAX * (HEALTH_OUTPUT + 1));
 	fill(&h->how.interval_ns, 30 * CLOCK_NS_PER_S);
 	fill(&h->how.timeout_ns, 30 * CLOCK_NS_PER_S);
 	fill(&h->how.start_period_ns, 0);

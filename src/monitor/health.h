@@ -26,7 +26,7 @@ struct health {
 	size_t n;
 	struct health_entry entries[MON_HEALTH_LOG_MAX];
 	size_t text_len;
-	char text[MON_HEALTH_LOG_MAX * (HEALTH_OUTPUT + 1)];
+	char *text; /* MON_HEALTH_LOG_MAX * (HEALTH_OUTPUT + 1) */
 };
 
 const char *health_state_name(enum health_state s); /* "" for HEALTH_NONE */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "codec/json.h"
+#include "monitor/lazy.h"
 
 #define JOURNAL_NEW "journal.new"
 #define JOURNAL_ERROR_MAX 1000 /* bytes of an error text, before JSON makes up to six of one */
@@ -26,15 +27,13 @@ static es_err *open_new(int dir_fd, const char *name, int *ret_fd)
 es_err *journal_open(struct journal *j, int dir_fd)
 {
 	j->dir_fd = dir_fd;
-	j->line = ES_BUF(MON_RECORD_MAX);
-	es_buf_reserve(&j->line, MON_RECORD_MAX);
+	j->line = lazy_new(MON_RECORD_MAX);
 	return open_new(dir_fd, MON_FILE_JOURNAL, &j->fd);
 }
 
 void journal_done(struct journal *j)
 {
 	es_close(j->fd);
-	es_buf_done(&j->line);
 	j->fd = -1;
 }
 
@@ -60,7 +59,6 @@ static void encode(struct es_buf *b, const struct mon_record *r)
 {
 	char time[CLOCK_TEXT_MAX];
 
-	es_buf_reset(b);
 	es_buf_printf(b, "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"event\":\"%s\"", r->seq, clock_rfc3339(r->time, time), r->event);
 	add_i64(b, "pid", r->pid);
 	add_i64(b, "start_ticks", (int64_t)r->start_ticks);
@@ -98,6 +96,8 @@ static es_err *cut(struct journal *j)
 
 es_err *journal_append(struct journal *j, struct mon_record *r)
 {
+	/* With its capacity at the maximum the buffer never moves. */
+	struct es_buf line = { .p = j->line, .cap = MON_RECORD_MAX, .max = MON_RECORD_MAX - 1 };
 	es_err *err;
 
 	if (j->n == ES_N(j->offsets))
@@ -105,21 +105,21 @@ es_err *journal_append(struct journal *j, struct mon_record *r)
 	r->seq = j->last_seq + 1;
 	if (!r->time)
 		r->time = clock_now_ns();
-	encode(&j->line, r);
-	ES_TRY(es_buf_check(&j->line));
-	err = file_write_all(j->fd, j->line.p, j->line.len);
+	encode(&line, r);
+	ES_TRY(es_buf_check(&line));
+	err = file_write_all(j->fd, line.p, line.len);
 	if (err) {
 		if (ftruncate(j->fd, j->size) < 0)
 			return err; /* the first error says more */
 		return err;
 	}
 	j->offsets[j->n++] = (uint32_t)j->size;
-	j->size += (int64_t)j->line.len;
+	j->size += (int64_t)line.len;
 	j->last_seq = r->seq;
 	return NULL;
 }
 
-es_err *journal_line(const struct journal *j, uint64_t *seq, char *bytes, size_t *ret_len)
+es_err *journal_line(struct journal *j, uint64_t *seq, const char **ret_line, size_t *ret_len)
 {
 	uint64_t first = j->last_seq + 1 - j->n, want = *seq < first ? first : *seq;
 	size_t i, len;
@@ -131,9 +131,10 @@ es_err *journal_line(const struct journal *j, uint64_t *seq, char *bytes, size_t
 	i = (size_t)(want - first);
 	end = i + 1 < j->n ? j->offsets[i + 1] : j->size;
 	len = (size_t)(end - j->offsets[i]) - 1;
-	if (len > MON_RECORD_MAX || pread(j->fd, bytes, len, j->offsets[i]) != (ssize_t)len)
+	if (len > MON_RECORD_MAX || pread(j->fd, j->line, len, j->offsets[i]) != (ssize_t)len)
 		return es_err_sys(errno, "read journal");
 	*seq = want;
+	*ret_line = j->line;
 	*ret_len = len;
 	return NULL;
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "base/err.h"
 #include "spec/mon.h"
 
 /* Invariants: (1) the file holds whole lines with consecutive seq, the last is `last_seq`; (2) offsets[] are the
@@ -16,7 +16,7 @@ struct journal {
 	int64_t size;
 	size_t n;
 	uint32_t offsets[2 * MON_JOURNAL_KEEP];
-	struct es_buf line; /* room reserved at the start */
+	char *line; /* MON_RECORD_MAX */
 };
 
 /* Begin a new journal in DIR_FD. */
@@ -24,6 +24,6 @@ es_err *journal_open(struct journal *j, int dir_fd) ES_CHECKED;
 void journal_done(struct journal *j);
 /* Give R the next seq (and the time, if it has none) and append it. The error text is cut to fit. */
 es_err *journal_append(struct journal *j, struct mon_record *r) ES_CHECKED;
-/* The line of the first record that has at least *SEQ, without newline, into BYTES (MON_RECORD_MAX); *SEQ becomes
- * its number. *RET_LEN 0: there is none yet. */
-es_err *journal_line(const struct journal *j, uint64_t *seq, char *bytes, size_t *ret_len) ES_CHECKED;
+/* The line of the first record that has at least *SEQ, without newline, borrowed until the next call; *SEQ becomes its
+ * number. *RET_LEN 0: there is none yet. */
+es_err *journal_line(struct journal *j, uint64_t *seq, const char **ret_line, size_t *ret_len) ES_CHECKED;

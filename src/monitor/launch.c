@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "monitor/lazy.h"
 #include "sys/spawn.h"
 #include "sys/uds.h"
 
@@ -36,6 +37,7 @@ es_err *launch_init(struct launch *l)
 {
 	l->log_fd = l->console.fd = l->master = -1;
 	l->argv = es_xcalloc(strv_len(l->spec->runtime_args) + LAUNCH_ARGS, sizeof *l->argv);
+	l->text = lazy_new(LAUNCH_TEXT_MAX);
 	snprintf(l->pid_arg, sizeof l->pid_arg, "/proc/%d/fd/%d/%s", (int)getpid(), MON_FD_DIR, l->pid_name);
 	snprintf(l->console_arg, sizeof l->console_arg, "/proc/%d/fd/%d/%s", (int)getpid(), MON_FD_DIR, LAUNCH_CONSOLE);
 	return NULL;
@@ -203,7 +205,8 @@ es_err *launch_start(struct launch *l, enum launch_verb verb, const int stdio[3]
 	l->ok = false;
 	l->pid = 0;
 	l->master = -1;
-	l->text[0] = '\0';
+	if (l->text[0])
+		l->text[0] = '\0';
 	unlinkat(MON_FD_DIR, l->pid_name, 0);
 	err = spawn(l, stdio, &f, terminal, process);
 	es_close(f.clone);
@@ -262,9 +265,9 @@ static void explain_failure(struct launch *l, int status)
 	if (l->text[0])
 		return;
 	if (WIFSIGNALED(status))
-		snprintf(l->text, sizeof l->text, "%s: runtime killed by signal %d", verb_names[l->verb], WTERMSIG(status));
+		snprintf(l->text, LAUNCH_TEXT_MAX, "%s: runtime killed by signal %d", verb_names[l->verb], WTERMSIG(status));
 	else
-		snprintf(l->text, sizeof l->text, "%s: runtime exited with status %d", verb_names[l->verb], WEXITSTATUS(status));
+		snprintf(l->text, LAUNCH_TEXT_MAX, "%s: runtime exited with status %d", verb_names[l->verb], WEXITSTATUS(status));
 }
 
 /* Whatever had to come with a success. */
@@ -290,7 +293,7 @@ bool launch_reaped(struct launch *l, pid_t pid, int status)
 	if (!l->ok)
 		explain_failure(l, status);
 	else if ((err = collect(l)))
-		snprintf(l->text, sizeof l->text, "%s", es_err_text(err));
+		snprintf(l->text, LAUNCH_TEXT_MAX, "%s", es_err_text(err));
 	l->ok = l->ok && !err;
 	if (!l->ok) {
 		es_close(l->master);

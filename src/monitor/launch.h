@@ -33,7 +33,7 @@ struct launch {
 	bool ok;
 	pid_t pid;  /* run, exec: the process */
 	int master; /* run, exec with a terminal: the caller's when ok */
-	char text[LAUNCH_TEXT_MAX]; /* !ok: the runtime's words */
+	char *text; /* !ok: the runtime's words, LAUNCH_TEXT_MAX */
 };
 
 es_err *launch_init(struct launch *l) ES_CHECKED;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "monitor/lazy.h"
 
 static const char *const stream_names[] = { [LOGFILE_STDOUT] = "stdout", [LOGFILE_STDERR] = "stderr" };
 _Static_assert(ES_N(stream_names) == LOGFILE_STREAM_N, "a stream without a name");
@@ -31,7 +32,12 @@ es_err *logfile_open(struct logfile *l, const char *path, const char *attrs, int
 	l->attrs = attrs;
 	l->max_size = max_size;
 	l->max_file = max_file;
-	return path ? open_file(l, 0) : NULL;
+	if (!path)
+		return NULL;
+	l->out = lazy_new(LOGFILE_OUT);
+	for (size_t i = 0; i < LOGFILE_STREAM_N; i++)
+		l->lines[i].bytes = lazy_new(LOGFILE_LINE_MAX);
+	return open_file(l, 0);
 }
 
 void logfile_done(struct logfile *l)
@@ -95,13 +101,13 @@ static void rotate(struct logfile *l)
 static void put(struct logfile *l, const char *bytes, size_t n)
 {
 	while (n && !l->skip) {
-		size_t room = sizeof l->out - l->out_len, part = n < room ? n : room;
+		size_t room = LOGFILE_OUT - l->out_len, part = n < room ? n : room;
 
 		memcpy(l->out + l->out_len, bytes, part);
 		l->out_len += part;
 		bytes += part;
 		n -= part;
-		if (l->out_len == sizeof l->out && !flush(l))
+		if (l->out_len == LOGFILE_OUT && !flush(l))
 			l->skip = true;
 	}
 }

@@ -16,7 +16,7 @@ enum logfile_stream { LOGFILE_STDOUT, LOGFILE_STDERR, LOGFILE_STREAM_N };
 struct logfile_line {
 	size_t len;
 	int64_t since; /* ns since 1970, of its first piece; 0: no piece was written yet */
-	char bytes[LOGFILE_LINE_MAX];
+	char *bytes; /* LOGFILE_LINE_MAX */
 };
 
 /* Invariants: (1) the file is `size` bytes long and `good` is the end of its last whole record; (2) `out` follows
@@ -32,11 +32,11 @@ struct logfile {
 	uint64_t pending;
 	bool skip; /* the rest of the current record is lost */
 	size_t out_len;
-	char out[LOGFILE_OUT];
+	char *out; /* LOGFILE_OUT */
 	struct logfile_line lines[LOGFILE_STREAM_N];
 };
 
-/* L is zeroed memory; nothing is allocated. PATH NULL: everything is swallowed. MAX_SIZE <= 0: never rotate; MAX_FILE
+/* L is zeroed memory; nothing is allocated later. PATH NULL: everything is swallowed. MAX_SIZE <= 0: never rotate; MAX_FILE
  * counts the current file. */
 es_err *logfile_open(struct logfile *l, const char *path, const char *attrs, int64_t max_size, int64_t max_file) ES_CHECKED;
 void logfile_done(struct logfile *l);

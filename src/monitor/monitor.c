@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "monitor/lazy.h"
 #include "monitor/monitor_priv.h"
 #include "sys/pidfd.h"
 
@@ -71,7 +72,7 @@ static void start_failed(struct monitor *m, const char *text)
 {
 	bool first = !m->reported;
 
-	snprintf(m->error, sizeof m->error, "%s", text);
+	snprintf(m->error, LAUNCH_TEXT_MAX, "%s", text);
 	relay_abandon(&m->relay);
 	m->state = MONITOR_EXITED;
 	m->exit_code = failure_code(m);
@@ -133,7 +134,8 @@ static void on_started(void *self)
 	m->start_ticks = 0;
 	m->started_at = clock_now_ns();
 	m->started_mono = clock_mono_ns();
-	m->error[0] = '\0';
+	if (m->error[0])
+		m->error[0] = '\0';
 	m->oom = false;
 	if (!early) { /* else it is reaped already */
 		es_err_drop(pidfd_start_ticks(m->pid, &m->start_ticks));
@@ -518,6 +520,7 @@ static es_err *attach_early_clients(struct monitor *m)
 
 static void init_parts(struct monitor *m)
 {
+	m->error = lazy_new(LAUNCH_TEXT_MAX);
 	m->pidfd = -1;
 	m->oom_watch.dir_fd = -1;
 	m->started_at = m->finished_at = INT64_MIN;
@@ -565,7 +568,7 @@ static es_err *set_up(struct monitor *m)
 
 es_err *monitor_main(void)
 {
-	struct monitor *m = es_xcalloc(1, sizeof *m); /* until the process ends */
+	struct monitor *m = lazy_new(sizeof *m);
 	es_err *err = stand_alone();
 
 	if (!err)

@@ -43,7 +43,7 @@ struct monitor {
 	int64_t started_at, started_mono, finished_at; /* ns */
 	int64_t exit_code;
 	bool oom;
-	char error[LAUNCH_TEXT_MAX];
+	char *error; /* LAUNCH_TEXT_MAX */
 
 	bool by_user;        /* the next death was asked for: no restart */
 	bool want_resume, want_delete; /* for when the verb launch is free */

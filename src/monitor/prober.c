@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "monitor/lazy.h"
 
 static void schedule(struct prober *p)
 {
@@ -155,6 +156,7 @@ es_err *prober_init(struct prober *p, struct loop *l)
 	p->launch.pid_name = "probe.pid";
 	p->launch.done = on_launched;
 	p->launch.self = p;
+	p->text = lazy_new(HEALTH_OUTPUT + 1);
 	health_init(&p->health, p->launch.spec->health);
 	return launch_init(&p->launch);
 }

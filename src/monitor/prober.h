@@ -21,7 +21,7 @@ struct prober {
 	struct loop_io out; /* read end of its output */
 	size_t len;
 	bool cut;
-	char text[HEALTH_OUTPUT + 1];
+	char *text; /* HEALTH_OUTPUT + 1 */
 };
 
 /* launch.spec, changed, reaped_early and self are set before. Without spec->health nothing ever happens. */

@@ -7,10 +7,13 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "monitor/lazy.h"
 #include "sys/pty.h"
 
 /* Read at most this much more of a stream whose process is gone but which somebody else keeps writing. */
 #define RELAY_LAST_CHUNKS 128
+
+#define RELAY_TRIM_NS (1 * CLOCK_NS_PER_S)
 
 static void pump(struct relay *r);
 static void watch_input(struct relay *r);
@@ -47,12 +50,12 @@ static void drop_client(struct relay_client *c)
 {
 	struct relay *r = c->relay;
 
-	if (c->io.fd < 0)
+	if (!c->used)
 		return;
 	loop_remove(r->loop, &c->io);
 	hang_up(c->io.fd);
 	free(c->head);
-	*c = (struct relay_client){ .relay = r, .io.fd = -1 };
+	*c = (struct relay_client){ .relay = r };
 	r->n_clients--;
 	if (!r->n_clients && r->idle)
 		r->idle(r->self);
@@ -125,10 +128,10 @@ static void serve_clients(struct relay *r)
 {
 	bool all = true;
 
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < r->top; i++) {
 		struct relay_client *c = &r->clients[i];
 
-		if (c->io.fd < 0)
+		if (!c->used)
 			continue;
 		if (!send_client(c))
 			client_hung_up(c);
@@ -139,11 +142,11 @@ static void serve_clients(struct relay *r)
 	}
 	if (all) {
 		r->area_len = 0;
-		for (size_t i = 0; i < MON_CLIENTS_MAX; i++)
+		for (size_t i = 0; i < r->top; i++)
 			r->clients[i].pos = r->clients[i].frame_end = 0;
 	}
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++)
-		if (r->clients[i].io.fd >= 0)
+	for (size_t i = 0; i < r->top; i++)
+		if (r->clients[i].used)
 			watch_client(&r->clients[i]);
 }
 
@@ -151,7 +154,7 @@ static void serve_clients(struct relay *r)
 
 static bool has_room(const struct relay *r)
 {
-	size_t limit = r->gone ? sizeof r->area : RELAY_AREA;
+	size_t limit = r->gone ? RELAY_AREA + RELAY_TAIL : RELAY_AREA;
 
 	return r->area_len + RELAY_HEADER + RELAY_CHUNK <= limit;
 }
@@ -195,6 +198,8 @@ static bool read_source(struct relay_source *s)
 	_Static_assert(RELAY_CHUNK <= 0xffff, "two length bytes are written");
 	logfile_feed(&r->log, s->stream, frame + RELAY_HEADER, (size_t)n, clock_now_ns());
 	r->area_len += RELAY_HEADER + (size_t)n;
+	if (r->area_len > RELAY_INPUT && !r->trim.on)
+		loop_timer_set(r->loop, &r->trim, RELAY_TRIM_NS);
 	return true;
 }
 
@@ -323,10 +328,10 @@ static bool read_client(struct relay_client *c)
 /* Heads are not announced by the kernel: take them while the container takes them. */
 static void pull_heads(struct relay *r)
 {
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i < r->top; i++) {
 		struct relay_client *c = &r->clients[i];
 
-		while (c->io.fd >= 0 && c->head && wants_input(c)) {
+		while (c->used && c->head && wants_input(c)) {
 			read_client(c);
 			push_input(r);
 		}
@@ -361,7 +366,7 @@ static void on_client(void *self, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && wants_input(c) && read_client(c))
 		push_input(r);
-	if (c->io.fd >= 0 && events & (EPOLLERR | EPOLLHUP))
+	if (c->used && events & (EPOLLERR | EPOLLHUP))
 		client_hung_up(c);
 	pull_heads(r);
 	watch_input(r);
@@ -369,6 +374,16 @@ static void on_client(void *self, uint32_t events)
 }
 
 /* Set-up and end. */
+
+static void on_trim(void *self)
+{
+	struct relay *r = self;
+
+	if (r->area_len)
+		loop_timer_set(r->loop, &r->trim, RELAY_TRIM_NS);
+	else
+		lazy_trim(r->area, RELAY_AREA + RELAY_TAIL);
+}
 
 /* Somebody still holds the stream open, or a client is too slow for what is left: the log gets what is there. */
 static void on_linger(void *self)
@@ -405,8 +420,9 @@ es_err *relay_init(struct relay *r, struct loop *l, const struct mon_spec *spec,
 			.relay = r, .stream = (enum logfile_stream)i,
 			.io = { .fd = -1, .fn = on_source, .self = &r->sources[i] },
 		};
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++)
-		r->clients[i] = (struct relay_client){ .relay = r, .io.fd = -1 };
+	r->trim = (struct loop_timer){ .fn = on_trim, .self = r };
+	r->in = lazy_new(RELAY_INPUT + DETACH_KEYS_MAX);
+	r->area = lazy_new(RELAY_AREA + RELAY_TAIL);
 	return logfile_open(&r->log, keep ? spec->log.path : NULL, log_attrs, spec->log.max_size, spec->log.max_file);
 }
 
@@ -441,7 +457,7 @@ es_err *relay_pipes(struct relay *r, int child[3])
 es_err *relay_start(struct relay *r, int master)
 {
 	r->gone = false;
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++) /* of the previous run, slower than the restart */
+	for (size_t i = 0; i < r->top; i++) /* of the previous run, slower than the restart */
 		if (r->clients[i].closing)
 			drop_client(&r->clients[i]);
 	if (master >= 0) {
@@ -490,11 +506,15 @@ es_err *relay_attach(struct relay *r, const struct mon_attach *how, int fd)
 	for (size_t i = 0; i < MON_CLIENTS_MAX; i++) {
 		struct relay_client *c = &r->clients[i];
 
-		if (c->io.fd >= 0)
+		if (c->used)
 			continue;
+		c->relay = r;
 		ES_TRY(fill_client(c, how, fd));
 		own = -1;
+		c->used = true;
 		r->n_clients++;
+		if (r->top <= i)
+			r->top = i + 1;
 		if (r->sources[0].io.fd < 0 && r->sources[1].io.fd < 0 && r->stdin_io.fd < 0)
 			return NULL; /* not started yet: relay_start() begins */
 		pull_heads(r);
@@ -526,13 +546,13 @@ void relay_drain(struct relay *r)
 
 void relay_close_clients(struct relay *r)
 {
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++)
+	for (size_t i = 0; i < r->top; i++)
 		r->clients[i].closing = true;
 	pump(r);
 }
 
 void relay_drop_clients(struct relay *r)
 {
-	for (size_t i = 0; i < MON_CLIENTS_MAX; i++)
+	for (size_t i = 0; i < r->top; i++)
 		drop_client(&r->clients[i]);
 }

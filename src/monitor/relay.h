@@ -31,7 +31,8 @@
 
 struct relay_client {
 	struct relay *relay;
-	struct loop_io io; /* fd -1: free slot */
+	bool used;
+	struct loop_io io;
 	bool in, out, err;
 	bool closing; /* gets what is in the area, then the end */
 	bool hung_up; /* nobody reads there any more; its input may still be on the way */
@@ -59,14 +60,15 @@ struct relay {
 	void (*detached)(void *self); /* a client left by its keys */
 	void (*idle)(void *self);     /* the last client is gone */
 	void *self;
-	size_t n_clients;
-	struct relay_client clients[MON_CLIENTS_MAX];
+	size_t n_clients, top; /* no slot from TOP on was ever used: their pages stay untouched */
 	size_t in_at, in_len, area_len;
-	char in[RELAY_INPUT + DETACH_KEYS_MAX];
-	char area[RELAY_AREA + RELAY_TAIL];
+	char *in;   /* RELAY_INPUT + DETACH_KEYS_MAX */
+	char *area; /* RELAY_AREA + RELAY_TAIL */
+	struct loop_timer trim; /* gives back what a burst of output took */
+	struct relay_client clients[MON_CLIENTS_MAX];
 };
 
-/* R is zeroed memory. Nothing is allocated but the heads of attach requests. */
+/* R is zeroed memory. Nothing is allocated later but the heads of attach requests. */
 es_err *relay_init(struct relay *r, struct loop *l, const struct mon_spec *spec, const char *log_attrs) ES_CHECKED;
 /* Pipes for a start without terminal, owned by the spec's uid and gid. CHILD gets the container's ends of 0, 1, 2; the
  * caller closes them. Without open_stdin CHILD[0] is -1 (/dev/null). */
