@@ -496,8 +496,11 @@ static es_err *pax_record(struct tar_reader *r, const char *key, const char *val
 /* "LENGTH KEY=VALUE\n", the length counting itself. Keys and values stay in r->pax, cut apart by NULs. */
 static es_err *pax_records(struct tar_reader *r)
 {
-	char *at = r->pax.p, *end = r->pax.p + r->pax.len;
+	char *at = r->pax.p, *end;
 
+	if (r->pax.len == 0)
+		return NULL;
+	end = at + r->pax.len;
 	while (at < end) {
 		char *blank, *equals, *key;
 		uint64_t len = 0;
