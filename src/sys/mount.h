@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "sys/idmap.h"
 
+#define MOUNT_READ_ONLY UINT64_C(1) /* MOUNT_ATTR_RDONLY, for those who cannot include linux/mount.h */
+
 /* MOUNT_ATTR_* of linux/mount.h: set and clear for this mount alone and, separately, for the mounts below it. */
 struct mount_attr_change {
 	uint64_t set, clear;

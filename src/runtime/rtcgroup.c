@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtcgroup.c: one function per controller, each with its v1 and its v2 form. */
+#include "runtime/rtcgroup.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "sys/devbpf.h"
+
+uint64_t rtcgroup_cpu_weight(uint64_t shares)
+{
+	if (shares == 0)
+		return 0;
+	if (shares < 2)
+		shares = 2;
+	if (shares > 262144)
+		shares = 262144;
+	return 1 + (shares - 2) * 9999 / 262142;
+}
+
+uint64_t rtcgroup_io_weight(uint64_t w)
+{
+	return w == 0 ? 0 : 1 + (w - 10) * 9999 / 990;
+}
+
+/* Write V into FILE of CONTROLLER when it is set. */
+static es_err *put_opt(const struct cgroup *cg, const char *controller, const char *file, struct field_opt_i64 v)
+{
+	return v.set ? cgroup_put_i64(cg, controller, file, v.v) : NULL;
+}
+
+/* v2 writes "max" for -1. */
+static es_err *put_max(const struct cgroup *cg, const char *controller, const char *file, int64_t v)
+{
+	return v < 0 ? cgroup_put(cg, controller, file, "max") : cgroup_put_i64(cg, controller, file, v);
+}
+
+/* ---- memory ---- */
+
+/* v1 holds limit <= limit+swap at every moment: which of the two is written first depends on what is there. */
+static es_err *v1_memory_pair(const struct cgroup *cg, int64_t limit, int64_t swap)
+{
+	int64_t now = 0;
+	es_err *err = cgroup_get_i64(cg, "memory", "memory.memsw.limit_in_bytes", &now);
+
+	if (err) { /* no swap accounting */
+		es_err_drop(err);
+		return cgroup_put_i64(cg, "memory", "memory.limit_in_bytes", limit);
+	}
+	if (swap == -1 || swap > now) { /* grows: the sum first */
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.memsw.limit_in_bytes", swap));
+		return cgroup_put_i64(cg, "memory", "memory.limit_in_bytes", limit);
+	}
+	ES_TRY(cgroup_put_i64(cg, "memory", "memory.limit_in_bytes", limit));
+	return cgroup_put_i64(cg, "memory", "memory.memsw.limit_in_bytes", swap);
+}
+
+static es_err *v1_memory(const struct cgroup *cg, const struct oci_memory *m)
+{
+	int64_t limit = m->limit.set ? m->limit.v : 0, swap = m->swap.set ? m->swap.v : 0;
+
+	if (limit == -1 && swap == 0)
+		swap = -1;
+	if (limit && swap)
+		ES_TRY(v1_memory_pair(cg, limit, swap));
+	else if (limit)
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.limit_in_bytes", limit));
+	else if (swap)
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.memsw.limit_in_bytes", swap));
+	if (m->reservation.set && m->reservation.v)
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.soft_limit_in_bytes", m->reservation.v));
+	if (m->kernel_tcp.set && m->kernel_tcp.v)
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.kmem.tcp.limit_in_bytes", m->kernel_tcp.v));
+	if (m->swappiness.set && m->swappiness.v >= 0)
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.swappiness", m->swappiness.v));
+	if (m->disable_oom_killer.set && m->disable_oom_killer.v)
+		ES_TRY(cgroup_put(cg, "memory", "memory.oom_control", "1"));
+	return NULL;
+}
+
+/* v2's swap limit is swap alone; OCI's is memory plus swap. */
+static es_err *v2_memory(const struct cgroup *cg, const struct oci_memory *m)
+{
+	if (m->swap.set && m->swap.v) {
+		int64_t swap = m->swap.v;
+
+		if (swap > 0) {
+			if (!m->limit.set || m->limit.v <= 0)
+				return es_err_new(ES_E_INVALID, "linux.resources.memory: swap is set, limit is not");
+			if (swap < m->limit.v)
+				return es_err_new(ES_E_INVALID, "linux.resources.memory: memory+swap is less than memory");
+			swap -= m->limit.v;
+		}
+		ES_TRY(put_max(cg, "memory", "memory.swap.max", swap));
+	}
+	if (m->limit.set && m->limit.v)
+		ES_TRY(put_max(cg, "memory", "memory.max", m->limit.v));
+	if (m->reservation.set && m->reservation.v)
+		ES_TRY(put_max(cg, "memory", "memory.low", m->reservation.v));
+	return NULL;
+}
+
+/* checkBeforeUpdate: rather refuse than have the kernel kill. */
+static es_err *check_usage(const struct cgroup *cg, const struct oci_memory *m)
+{
+	int64_t used = 0;
+
+	if (!m->check_before_update.set || !m->check_before_update.v || !m->limit.set || m->limit.v <= 0)
+		return NULL;
+	ES_TRY(cgroup_get_i64(cg, "memory", cgroup_is_v2(cg) ? "memory.current" : "memory.usage_in_bytes", &used));
+	if (used > m->limit.v)
+		return es_err_new(ES_E_INVALID, "unable to set memory limit to %lld (current usage: %lld)",
+				  (long long)m->limit.v, (long long)used);
+	return NULL;
+}
+
+static es_err *apply_memory(const struct cgroup *cg, const struct oci_memory *m)
+{
+	if (!m)
+		return NULL;
+	ES_TRY(check_usage(cg, m));
+	return cgroup_is_v2(cg) ? v2_memory(cg, m) : v1_memory(cg, m);
+}
+
+/* ---- cpu ---- */
+
+static es_err *v1_cpu(const struct cgroup *cg, const struct oci_cpu *c)
+{
+	if (c->shares.set && c->shares.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.shares", c->shares.v));
+	if (c->period.set && c->period.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.cfs_period_us", c->period.v));
+	if (c->quota.set && c->quota.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.cfs_quota_us", c->quota.v));
+	if (c->burst.set && c->burst.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.cfs_burst_us", c->burst.v));
+	if (c->realtime_period.set && c->realtime_period.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.rt_period_us", c->realtime_period.v));
+	if (c->realtime_runtime.set && c->realtime_runtime.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.rt_runtime_us", c->realtime_runtime.v));
+	return put_opt(cg, "cpu", "cpu.idle", c->idle);
+}
+
+static es_err *v2_cpu(const struct cgroup *cg, const struct oci_cpu *c)
+{
+	char text[64], quota[24] = "max";
+
+	if ((c->realtime_period.set && c->realtime_period.v) || (c->realtime_runtime.set && c->realtime_runtime.v))
+		return es_err_new(ES_E_UNSUPPORTED, "linux.resources.cpu.realtime*: cgroup v2 has no such limit");
+	if (c->shares.set && c->shares.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.weight", (int64_t)rtcgroup_cpu_weight((uint64_t)c->shares.v)));
+	if ((c->quota.set && c->quota.v) || (c->period.set && c->period.v)) {
+		if (c->quota.set && c->quota.v > 0)
+			snprintf(quota, sizeof quota, "%lld", (long long)c->quota.v);
+		snprintf(text, sizeof text, "%s %lld", quota, (long long)(c->period.set && c->period.v ? c->period.v : 100000));
+		ES_TRY(cgroup_put(cg, "cpu", "cpu.max", text));
+	}
+	if (c->burst.set && c->burst.v)
+		ES_TRY(cgroup_put_i64(cg, "cpu", "cpu.max.burst", c->burst.v));
+	return put_opt(cg, "cpu", "cpu.idle", c->idle);
+}
+
+static es_err *apply_cpu(const struct cgroup *cg, const struct oci_cpu *c)
+{
+	if (!c)
+		return NULL;
+	ES_TRY(cgroup_is_v2(cg) ? v2_cpu(cg, c) : v1_cpu(cg, c));
+	if (!str_empty(c->cpus))
+		ES_TRY(cgroup_put(cg, "cpuset", "cpuset.cpus", c->cpus));
+	if (!str_empty(c->mems))
+		ES_TRY(cgroup_put(cg, "cpuset", "cpuset.mems", c->mems));
+	return NULL;
+}
+
+/* ---- block devices ---- */
+
+struct throttle {
+	const struct field_list *list;
+	const char *v1, *v2;
+};
+
+static es_err *throttle(const struct cgroup *cg, const struct throttle *t)
+{
+	char text[80];
+
+	FIELD_LIST_EACH(const struct oci_throttle_device, d, t->list) {
+		snprintf(text, sizeof text, cgroup_is_v2(cg) ? "%lld:%lld %s=%llu" : "%lld:%lld %s%llu", (long long)d->major,
+			 (long long)d->minor, cgroup_is_v2(cg) ? t->v2 : "", (unsigned long long)d->rate);
+		ES_TRY(cgroup_put(cg, cgroup_is_v2(cg) ? "io" : "blkio", cgroup_is_v2(cg) ? "io.max" : t->v1, text));
+	}
+	return NULL;
+}
+
+/* The file of the BFQ scheduler, else that of CFQ's time (v1) or of iocost (v2). */
+static es_err *put_weight(const struct cgroup *cg, const char *const files[2], int64_t v)
+{
+	const char *controller = cgroup_is_v2(cg) ? "io" : "blkio";
+	es_err *err = cgroup_put_i64(cg, controller, files[0], v);
+
+	if (!err || es_err_errno(err) != ENOENT)
+		return err;
+	es_err_drop(err);
+	return cgroup_put_i64(cg, controller, files[1], v);
+}
+
+static es_err *apply_block_io(const struct cgroup *cg, const struct oci_block_io *b)
+{
+	static const char *const v1[2] = { "blkio.bfq.weight", "blkio.weight" }, *const v2[2] = { "io.bfq.weight", "io.weight" };
+	char text[64];
+
+	if (!b)
+		return NULL;
+	if (b->weight.set && b->weight.v)
+		ES_TRY(cgroup_is_v2(cg) ? put_weight(cg, v2, (int64_t)rtcgroup_io_weight((uint64_t)b->weight.v))
+					: put_weight(cg, v1, b->weight.v));
+	if (b->leaf_weight.set && b->leaf_weight.v)
+		ES_TRY(cgroup_put_i64(cg, "blkio", "blkio.leaf_weight", b->leaf_weight.v));
+	FIELD_LIST_EACH(const struct oci_weight_device, d, &b->weight_device) {
+		if (!d->weight.set)
+			continue;
+		snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor, (long long)d->weight.v);
+		ES_TRY(cgroup_is_v2(cg) ? cgroup_put(cg, "io", "io.bfq.weight", text)
+					: cgroup_put(cg, "blkio", "blkio.weight_device", text));
+	}
+	const struct throttle rows[] = {
+		{ &b->read_bps, "blkio.throttle.read_bps_device", "rbps" },
+		{ &b->write_bps, "blkio.throttle.write_bps_device", "wbps" },
+		{ &b->read_iops, "blkio.throttle.read_iops_device", "riops" },
+		{ &b->write_iops, "blkio.throttle.write_iops_device", "wiops" },
+	};
+	for (size_t i = 0; i < ES_N(rows); i++)
+		ES_TRY(throttle(cg, &rows[i]));
+	return NULL;
+}
+
+/* ---- devices ---- */
+
+/* What every container may use whatever config.json says: make any node, use the default ones and its terminals. */
+static const struct devbpf_rule default_rules[] = {
+	{ true, 'c', -1, -1, DEVBPF_MKNOD }, { true, 'b', -1, -1, DEVBPF_MKNOD }, { true, 'c', 1, 3, DEVBPF_ALL },
+	{ true, 'c', 1, 8, DEVBPF_ALL },     { true, 'c', 1, 7, DEVBPF_ALL },     { true, 'c', 5, 0, DEVBPF_ALL },
+	{ true, 'c', 1, 5, DEVBPF_ALL },     { true, 'c', 1, 9, DEVBPF_ALL },     { true, 'c', 136, -1, DEVBPF_ALL },
+	{ true, 'c', 5, 2, DEVBPF_ALL },
+};
+
+static unsigned access_of(const char *text)
+{
+	return (strchr(text, 'r') ? DEVBPF_READ : 0u) | (strchr(text, 'w') ? DEVBPF_WRITE : 0u) |
+	       (strchr(text, 'm') ? DEVBPF_MKNOD : 0u);
+}
+
+static struct devbpf_rule rule_of(const struct oci_device_rule *r)
+{
+	return (struct devbpf_rule){
+		.allow = r->allow,
+		.type = str_empty(r->type) ? 'a' : r->type[0],
+		.major = r->major.set ? r->major.v : -1,
+		.minor = r->minor.set ? r->minor.v : -1,
+		.access = str_empty(r->access) ? DEVBPF_ALL : access_of(r->access),
+	};
+}
+
+static es_err *v1_device(const struct cgroup *cg, const struct devbpf_rule *r)
+{
+	const char *file = r->allow ? "devices.allow" : "devices.deny";
+	char text[80], major[24] = "*", minor[24] = "*";
+
+	if (r->type == 'a')
+		return cgroup_put(cg, "devices", file, "a");
+	if (r->major >= 0)
+		snprintf(major, sizeof major, "%lld", (long long)r->major);
+	if (r->minor >= 0)
+		snprintf(minor, sizeof minor, "%lld", (long long)r->minor);
+	snprintf(text, sizeof text, "%c %s:%s %s%s%s", r->type, major, minor, r->access & DEVBPF_READ ? "r" : "",
+		 r->access & DEVBPF_WRITE ? "w" : "", r->access & DEVBPF_MKNOD ? "m" : "");
+	return cgroup_put(cg, "devices", file, text);
+}
+
+static es_err *apply_devices(const struct cgroup *cg, const struct field_list *list)
+{
+	size_t n = 0;
+	es_autofree struct devbpf_rule *rules = es_xcalloc(list->n + ES_N(default_rules) + 1, sizeof *rules);
+
+	if (list->n == 0)
+		return NULL; /* no list: no restriction */
+	FIELD_LIST_EACH(const struct oci_device_rule, r, list)
+		rules[n++] = rule_of(r);
+	for (size_t i = 0; i < ES_N(default_rules); i++)
+		rules[n++] = default_rules[i];
+	if (cgroup_is_v2(cg))
+		return es_err_in(devbpf_attach(cgroup_v2_fd(cg), rules, n), "linux.resources.devices");
+	for (size_t i = 0; i < n; i++)
+		ES_TRY(es_err_in(v1_device(cg, &rules[i]), "linux.resources.devices"));
+	return NULL;
+}
+
+/* ---- the rest ---- */
+
+static es_err *apply_pids(const struct cgroup *cg, const struct oci_pids *p)
+{
+	if (!p || p->limit == 0)
+		return NULL;
+	return put_max(cg, "pids", "pids.max", p->limit);
+}
+
+static es_err *apply_hugepages(const struct cgroup *cg, const struct field_list *list)
+{
+	FIELD_LIST_EACH(const struct oci_hugepage_limit, h, list) {
+		es_autofree char *file = es_xasprintf(cgroup_is_v2(cg) ? "hugetlb.%s.max" : "hugetlb.%s.limit_in_bytes", h->page_size);
+		es_autofree char *text = es_xasprintf("%llu", (unsigned long long)h->limit);
+
+		ES_TRY(cgroup_put(cg, "hugetlb", file, text));
+	}
+	return NULL;
+}
+
+static es_err *apply_net(const struct cgroup *cg, const struct oci_net *n)
+{
+	char text[64];
+
+	if (!n)
+		return NULL;
+	if (n->class_id.set && n->class_id.v)
+		ES_TRY(cgroup_put_i64(cg, "net_cls", "net_cls.classid", n->class_id.v));
+	FIELD_LIST_EACH(const struct oci_net_priority, p, &n->priorities) {
+		snprintf(text, sizeof text, "%s %u", p->name, p->priority);
+		ES_TRY(cgroup_put(cg, "net_prio", "net_prio.ifpriomap", text));
+	}
+	return NULL;
+}
+
+static es_err *apply_rdma(const struct cgroup *cg, const struct field_map *rdma)
+{
+	FIELD_MAP_EACH(e, rdma) {
+		const struct oci_rdma *r = e->value;
+		es_autobuf b = ES_BUF(512);
+
+		es_buf_adds(&b, e->key);
+		if (r->hca_handles.set)
+			es_buf_printf(&b, " hca_handle=%lld", (long long)r->hca_handles.v);
+		if (r->hca_objects.set)
+			es_buf_printf(&b, " hca_object=%lld", (long long)r->hca_objects.v);
+		ES_TRY(es_buf_check(&b));
+		ES_TRY(cgroup_put(cg, "rdma", "rdma.max", es_buf_str(&b)));
+	}
+	return NULL;
+}
+
+static es_err *apply_unified(const struct cgroup *cg, const struct field_map *unified)
+{
+	if (unified && unified->n && !cgroup_is_v2(cg))
+		return es_err_new(ES_E_UNSUPPORTED, "linux.resources.unified: this machine has cgroup v1");
+	FIELD_MAP_EACH(e, unified) {
+		if (strchr(e->key, '/'))
+			return es_err_new(ES_E_INVALID, "linux.resources.unified: \"%s\" is not a file name", e->key);
+		ES_TRY(cgroup_put(cg, "", e->key, e->value));
+	}
+	return NULL;
+}
+
+es_err *rtcgroup_apply(const struct cgroup *cg, const struct oci_resources *r, bool devices)
+{
+	if (!r)
+		return NULL;
+	if (devices)
+		ES_TRY(apply_devices(cg, &r->devices));
+	ES_TRY(es_err_in(apply_memory(cg, r->memory), "linux.resources.memory"));
+	ES_TRY(es_err_in(apply_cpu(cg, r->cpu), "linux.resources.cpu"));
+	ES_TRY(es_err_in(apply_pids(cg, r->pids), "linux.resources.pids"));
+	ES_TRY(es_err_in(apply_block_io(cg, r->block_io), "linux.resources.blockIO"));
+	ES_TRY(es_err_in(apply_hugepages(cg, &r->hugepage_limits), "linux.resources.hugepageLimits"));
+	ES_TRY(es_err_in(apply_net(cg, r->network), "linux.resources.network"));
+	ES_TRY(es_err_in(apply_rdma(cg, r->rdma), "linux.resources.rdma"));
+	return apply_unified(cg, r->unified);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtconfig.h: a bundle's config.json, and what of it this runtime refuses by name. */
+#pragma once
+
+#include "spec/oci_runtime.h"
+
+/* Read and decode config.json below the directory BUNDLE. */
+es_err *rtconfig_load(struct arena *a, int bundle, struct oci_spec *ret) ES_CHECKED;
+/* Fields that cannot be honoured, or contradict each other, are errors that name them. */
+es_err *rtconfig_check(const struct oci_spec *spec) ES_CHECKED;
+/* The seccomp program for SPEC: from the annotation's descriptor, or compiled by estiba-seccomp. *RET is NULL when the
+ * configuration has none; in A otherwise. */
+es_err *rtconfig_seccomp(struct arena *a, const struct oci_spec *spec, const void **ret, size_t *ret_len) ES_CHECKED;
+/* The value of an annotation that is a descriptor number; -1 when absent. */
+es_err *rtconfig_fd(const struct oci_spec *spec, const char *annotation, int *ret_fd) ES_CHECKED;

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtcreate.c: the runtime's side of a container's birth: prepare, clone, look after the child, undo on failure. */
+#include "runtime/rtcreate.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "runtime/rtcgroup.h"
+#include "runtime/rtconfig.h"
+#include "runtime/rtconsole.h"
+#include "runtime/rthook.h"
+#include "runtime/rtinit.h"
+#include "runtime/rtstate.h"
+#include "sys/clone.h"
+#include "sys/pidfd.h"
+
+#define RTCREATE_STACK (256u << 10) /* the child's; only touched pages cost */
+
+/* Everything of one creation. The child shares this memory while it sets itself up: from clone until the channel closes
+ * (exec, death) or says "created", this side allocates nothing and frees nothing unless the child waits for it. */
+struct creation {
+	const struct rtcreate_options *o;
+	struct arena *a;
+	struct oci_spec spec;
+	struct rtstate state;
+	const char *state_prefix;
+	char boot_id[37];
+	int bundle, state_dir, up[2], down[2];
+	struct cgroup_host cgroup_host;
+	struct cgroup *cgroup;
+	struct rtinit in;
+	struct idmap idmap;
+	int lent[NS_N]; /* our own namespaces while we are in the container's */
+	struct clone_stack stack;
+	bool made_dir;
+	pid_t pid;
+	int pidfd;
+};
+
+/* ---- prepare ---- */
+
+static es_err *load(struct creation *c)
+{
+	c->bundle = open(c->o->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->bundle < 0)
+		return es_err_sys(errno, "open bundle %s", c->o->bundle);
+	ES_TRY(rtconfig_load(c->a, c->bundle, &c->spec));
+	return rtconfig_check(&c->spec);
+}
+
+static es_err *make_dir(struct creation *c)
+{
+	ES_TRY(rtstate_make_dir(c->o->root, c->o->id, &c->state_dir));
+	c->made_dir = true;
+	if (c->o->wait_for_start && (mknodat(c->state_dir, RTSTATE_FIFO, S_IFIFO | 0622, 0) < 0))
+		return es_err_sys(errno, "make " RTSTATE_FIFO);
+	return NULL;
+}
+
+static es_err *prepare_root(struct creation *c)
+{
+	ES_TRY(rtconfig_fd(&c->spec, OCI_RUNTIME_ROOTFS_FD, &c->in.rootfs_fd));
+	c->state.rootfs = "";
+	if (c->in.rootfs_fd >= 0)
+		return NULL;
+	c->in.rootfs = c->spec.root->path;
+	if (*c->in.rootfs != '/')
+		c->in.rootfs = arena_printf(c->a, "%s/%s", c->state.bundle, c->in.rootfs);
+	c->state.rootfs = c->in.rootfs;
+	return NULL;
+}
+
+static es_err *prepare_cgroup(struct creation *c)
+{
+	const char *path = c->spec.linux_->cgroups_path;
+
+	ES_TRY(cgroup_host_load(&c->cgroup_host));
+	c->in.cgroup_host = &c->cgroup_host;
+	if (str_empty(path))
+		path = c->o->id;
+	if (strchr(path, ':'))
+		return es_err_new(ES_E_UNSUPPORTED, "linux.cgroupsPath: \"%s\" is for the systemd driver, which is not supported", path);
+	ES_TRY(cgroup_create(&c->cgroup_host, path, &c->cgroup));
+	c->in.cgroup = c->cgroup;
+	c->state.cgroup = cgroup_path(c->cgroup);
+	return rtcgroup_apply(c->cgroup, c->spec.linux_->resources, true);
+}
+
+static es_err *prepare_namespaces(struct creation *c)
+{
+	const struct oci_linux *l = c->spec.linux_;
+
+	FIELD_LIST_EACH(const struct oci_namespace, n, &l->namespaces) {
+		int kind = ns_kind_of(n->type);
+
+		c->state.namespaces = strv_arena_add(c->a, c->state.namespaces, n->type);
+		if (!str_empty(n->path))
+			ES_TRY(ns_open((enum ns_kind)kind, n->path, &c->in.join[kind]));
+		else if (kind == NS_CGROUP)
+			c->in.new_cgroup_ns = true; /* after the cgroup is joined: it is the namespace's root */
+		else if (kind == NS_TIME)
+			c->in.new_time_ns = true; /* its offsets must be written from inside, before exec */
+		else
+			c->in.new_ns |= ns_rows[kind].flag;
+	}
+	c->in.in_user_ns = (c->in.new_ns & CLONE_NEWUSER) != 0;
+	return NULL;
+}
+
+static const struct idmap_range *ranges(struct arena *a, const struct field_list *l)
+{
+	struct idmap_range *r = ARENA_ARRAY(a, struct idmap_range, l->n + 1);
+	const struct oci_id_map *m = l->items;
+
+	for (size_t i = 0; i < l->n; i++)
+		r[i] = (struct idmap_range){ m[i].container_id, m[i].host_id, m[i].size };
+	return r;
+}
+
+static es_err *prepare_process(struct creation *c)
+{
+	const struct oci_linux *l = c->spec.linux_;
+
+	c->idmap = (struct idmap){ ranges(c->a, &l->uid_mappings), ranges(c->a, &l->gid_mappings), l->uid_mappings.n, l->gid_mappings.n };
+	c->in.idmap = &c->idmap;
+	ES_TRY(rtproc_prepare(c->a, &c->spec, c->spec.process, &c->in.proc));
+	ES_TRY(rtconfig_seccomp(c->a, &c->spec, &c->in.proc.seccomp, &c->in.proc.seccomp_len));
+	c->in.proc.preserve_fds = c->o->preserve_fds;
+	if (!c->o->no_new_keyring)
+		c->in.proc.keyring = arena_printf(c->a, "_ses.%s", c->o->id);
+	return NULL;
+}
+
+static es_err *prepare_console(struct creation *c)
+{
+	bool socket = c->o->console_socket || c->o->console_fd >= 0;
+
+	if (!c->spec.process->terminal)
+		return socket ? es_err_new(ES_E_INVALID, "cannot use console socket if runc will not detach or allocate tty") : NULL;
+	if (!socket)
+		return es_err_new(ES_E_INVALID, "cannot allocate tty if runc will detach without setting console socket");
+	if (c->o->console_socket)
+		return rtconsole_connect(c->o->console_socket, &c->in.console);
+	c->in.console = c->o->console_fd;
+	return NULL;
+}
+
+static es_err *prepare_state(struct creation *c)
+{
+	ES_TRY(rtstate_boot_id(c->boot_id));
+	c->state.version = RTSTATE_VERSION;
+	c->state.id = c->o->id;
+	c->state.oci_version = c->spec.oci_version;
+	c->state.boot_id = c->boot_id;
+	c->state.created = clock_now_ns();
+	c->state.uid = (int64_t)getuid();
+	c->state.poststop = c->spec.hooks && c->spec.hooks->poststop.n;
+	c->state.annotations = c->spec.annotations;
+	c->in.state = &c->state;
+	return rtstate_prefix(c->a, &c->state, &c->state_prefix);
+}
+
+static es_err *prepare_channels(struct creation *c)
+{
+	if (pipe2(c->up, O_CLOEXEC) < 0 || pipe2(c->down, O_CLOEXEC) < 0)
+		return es_err_sys(errno, "pipe");
+	c->in.up = c->up[1];
+	c->in.down = c->down[0];
+	return clone_stack_new(RTCREATE_STACK, &c->stack);
+}
+
+/* ---- clone ---- */
+
+/* Pid and time namespaces are entered by children only, so they are ours for the moment of the clone. The others the child enters
+ * itself, unless it is born in a user namespace, where it would not be allowed to. */
+static es_err *borrow_namespaces(struct creation *c)
+{
+	for (int k = 0; k < NS_N; k++) {
+		char path[32];
+
+		if (c->in.join[k] < 0 || (k != NS_PID && k != NS_TIME && !c->in.in_user_ns))
+			continue;
+		snprintf(path, sizeof path, "/proc/self/ns/%s", ns_rows[k].file);
+		c->lent[k] = open(path, O_RDONLY | O_CLOEXEC);
+		if (c->lent[k] < 0)
+			return es_err_sys(errno, "open %s", path);
+		ES_TRY(ns_join((enum ns_kind)k, c->in.join[k]));
+		es_close(c->in.join[k]);
+		c->in.join[k] = -1;
+	}
+	return NULL;
+}
+
+static es_err *return_namespaces(struct creation *c)
+{
+	for (int k = 0; k < NS_N; k++)
+		if (c->lent[k] >= 0)
+			ES_TRY(ns_join((enum ns_kind)k, c->lent[k]));
+	return NULL;
+}
+
+static es_err *clone_init(struct creation *c)
+{
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CLEAR_SIGHAND | c->in.new_ns,
+		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
+		.parent_tid = (uint64_t)(uintptr_t)&c->in.pid,
+		.exit_signal = SIGCHLD,
+	};
+	int v2 = cgroup_v2_fd(c->cgroup);
+
+	if (v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)v2;
+	}
+	ES_TRY(borrow_namespaces(c));
+	c->pid = clone_call(&args, &c->stack, rtinit_main, &c->in);
+	if (c->pid < 0)
+		return es_err_sys(-c->pid, "clone into new namespaces");
+	close(c->up[1]);
+	close(c->down[0]);
+	c->up[1] = c->down[0] = -1;
+	return return_namespaces(c);
+}
+
+/* ---- look after the child ---- */
+
+/* Stop the child before this side allocates again. */
+static es_err *stop_child(struct creation *c)
+{
+	int status = 0;
+
+	syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0u);
+	return pidfd_reap(c->pidfd, &status);
+}
+
+/* While the child makes its mounts: put it into its cgroups, record it, map its ids. */
+static es_err *settle(struct creation *c)
+{
+	const char *mount = "";
+	uint64_t ticks = 0;
+	int errnum = cgroup_is_v2(c->cgroup) ? 0 : cgroup_join_quiet(c->cgroup, c->pid, &mount);
+	char go = RTINIT_GO;
+	es_err *err = NULL;
+
+	if (errnum) {
+		es_err_drop(stop_child(c));
+		return es_err_sys(errnum, "join cgroup %s/%s", mount, cgroup_path(c->cgroup));
+	}
+	if (c->in.new_ns & CLONE_NEWUSER)
+		ES_TRY(idmap_write(c->in.idmap, c->pid)); /* the child waits for it */
+	err = pidfd_start_ticks(c->pid, &ticks);
+	if (!err) { /* else it died, and the channel will say why */
+		errnum = rtstate_write_seccomp(c->state_dir, c->in.proc.seccomp, c->in.proc.seccomp_len);
+		if (!errnum)
+			errnum = rtstate_write(c->state_dir, c->state_prefix, c->pid, ticks);
+		if (errnum) {
+			es_err_drop(stop_child(c));
+			return es_err_sys(errnum, "write state");
+		}
+	}
+	es_err_drop(err);
+	c->state.pid = c->pid;
+	c->state.start_ticks = ticks;
+	(void)!write(c->down[1], &go, 1);
+	return NULL;
+}
+
+static es_err *outer_hooks(struct creation *c)
+{
+	const struct oci_hooks *h = c->spec.hooks;
+	es_autofree char *json = rtstate_oci_json(&c->state, "creating", c->pid);
+	char done = RTINIT_HOOKED;
+
+	ES_TRY(rthook_run(&h->prestart, "prestart", json));
+	ES_TRY(rthook_run(&h->create_runtime, "createRuntime", json));
+	return file_write_all(c->down[1], &done, 1);
+}
+
+static es_err *died(struct creation *c)
+{
+	int status = 0;
+
+	ES_TRY(pidfd_reap(c->pidfd, &status));
+	return es_err_new(ES_E_SYSTEM, "container init ended before it could run the command (wait status 0x%x)", (unsigned)status);
+}
+
+/* Until it says "created" or the channel closes: by exec, with an error, or by death. */
+static es_err *listen_to(struct creation *c)
+{
+	for (;;) {
+		char word = 0;
+		ssize_t n = file_read_some(c->up[0], &word, 1);
+
+		if (n < 0)
+			return es_err_sys(errno, "hear from container init");
+		if (n == 0 && c->in.err)
+			return ES_TAKE(c->in.err);
+		if (n == 0)
+			return c->in.stage == RTINIT_EXEC ? NULL : died(c);
+		if (word == RTINIT_CREATED)
+			return NULL;
+		ES_TRY(outer_hooks(c));
+	}
+}
+
+static es_err *write_pid_file(struct creation *c)
+{
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d", (int)c->pid);
+
+	if (!c->o->pid_file)
+		return NULL;
+	return es_err_in(file_replace(AT_FDCWD, c->o->pid_file, text, (size_t)n, 0644, false), "pid file");
+}
+
+static es_err *poststart(struct creation *c)
+{
+	if (c->o->wait_for_start || !c->spec.hooks)
+		return NULL;
+	es_autofree char *json = rtstate_oci_json(&c->state, "running", c->pid);
+
+	rthook_run_lenient(&c->spec.hooks->poststart, "poststart", json);
+	return NULL;
+}
+
+static const struct {
+	const char *what;
+	es_err *(*go)(struct creation *c);
+} steps[] = {
+	{ NULL, load },
+	{ NULL, make_dir },
+	{ NULL, prepare_root },
+	{ NULL, prepare_namespaces },
+	{ NULL, prepare_process },
+	{ NULL, prepare_console },
+	{ NULL, prepare_cgroup },
+	{ NULL, prepare_state },
+	{ NULL, prepare_channels },
+	{ "unable to start container process", clone_init },
+	{ "unable to start container process", settle },
+	{ "unable to start container process", listen_to },
+	{ NULL, write_pid_file },
+	{ NULL, poststart },
+};
+
+static void undo(struct creation *c)
+{
+	if (c->pidfd >= 0)
+		es_err_drop(stop_child(c));
+	es_err_free(ES_TAKE(c->in.err));
+	if (c->cgroup) {
+		es_err_drop(cgroup_kill(c->cgroup));
+		es_err_drop(cgroup_remove(c->cgroup));
+	}
+	if (c->made_dir)
+		es_err_drop(rtstate_remove_dir(c->o->root, c->o->id));
+}
+
+static void done(struct creation *c)
+{
+	const int fds[] = { c->bundle, c->state_dir, c->up[0], c->up[1], c->down[0], c->down[1], c->o->console_socket ? c->in.console : -1 };
+
+	for (size_t i = 0; i < ES_N(fds); i++)
+		es_close(fds[i]);
+	for (int k = 0; k < NS_N; k++) {
+		es_close(c->lent[k]);
+		es_close(c->in.join[k]);
+	}
+	cgroup_free(c->cgroup);
+	cgroup_host_done(&c->cgroup_host);
+	/* The stack and the arena stay when a created container still lives on them; this process ends soon. */
+	if (!c->o->wait_for_start) {
+		clone_stack_done(&c->stack);
+		arena_free(c->a);
+		free(c);
+	}
+}
+
+es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidfd)
+{
+	es_autofree char *bundle = realpath(o->bundle, NULL);
+	struct creation *c = ES_NEW(struct creation);
+	es_err *err = NULL;
+
+	*c = (struct creation){ .o = o, .a = arena_new(), .bundle = -1, .state_dir = -1, .up = { -1, -1 }, .down = { -1, -1 }, .pidfd = -1 };
+	c->in.a = c->a;
+	c->in.console = c->in.rootfs_fd = -1;
+	for (int k = 0; k < NS_N; k++)
+		c->in.join[k] = c->lent[k] = -1;
+	c->state.bundle = arena_strdup(c->a, bundle ? bundle : o->bundle);
+	for (size_t i = 0; !err && i < ES_N(steps); i++) {
+		err = steps[i].go(c);
+		if (steps[i].what)
+			err = es_err_in(err, "%s", steps[i].what);
+		if (!err && steps[i].go == load)
+			c->in.spec = &c->spec, c->in.bundle = c->bundle;
+		c->in.state_dir = c->state_dir;
+		c->in.wait_for_start = o->wait_for_start;
+	}
+	if (err) {
+		undo(c);
+		es_close(c->pidfd);
+	} else {
+		*ret_pid = c->pid;
+		*ret_pidfd = c->pidfd;
+	}
+	done(c);
+	return err;
+}
+
+es_err *rtcreate_wants_terminal(const char *bundle, bool *ret)
+{
+	es_autoarena *a = arena_new();
+	es_autoclose int dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct oci_spec spec;
+
+	if (dir < 0)
+		return es_err_sys(errno, "open bundle %s", bundle);
+	ES_TRY(rtconfig_load(a, dir, &spec));
+	*ret = spec.process && spec.process->terminal;
+	return NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtcreate.h: make a container from a bundle, up to a waiting or a running first process. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct rtcreate_options {
+	const char *root, *id, *bundle;
+	const char *console_socket; /* NULL: none */
+	int console_fd;             /* an open console socket instead; -1: none */
+	const char *pid_file;       /* NULL: none */
+	int preserve_fds;
+	bool no_new_keyring;
+	bool wait_for_start; /* `create`; else the command runs at once */
+};
+
+/* On success *RET_PIDFD is the process's descriptor (caller closes). On failure nothing is left: no process, cgroup, or
+ * state directory. The text of a command that cannot be run is runc's. */
+es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidfd) ES_CHECKED;
+/* Whether BUNDLE's process wants a terminal. */
+es_err *rtcreate_wants_terminal(const char *bundle, bool *ret) ES_CHECKED;

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtexec.c: clone, join the container's cgroups and namespaces, become its user, exec. */
+#include "runtime/rtexec.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "runtime/rtconfig.h"
+#include "runtime/rtconsole.h"
+#include "runtime/rtproc.h"
+#include "runtime/rtstate.h"
+#include "sys/cgroup.h"
+#include "sys/clone.h"
+#include "sys/ns.h"
+#include "sys/pidfd.h"
+
+#define RTEXEC_STACK (256u << 10)
+
+/* Shared with the child, as in rtcreate.c. */
+struct joining {
+	const struct rtexec_options *o;
+	struct arena *a;
+	struct oci_spec spec;
+	struct oci_process process;
+	struct rtstate state;
+	struct rtproc proc;
+	int dir, init, host_proc, console, up[2], down[2];
+	uint64_t ns, ns_by_parent;
+	struct cgroup_host cgroup_host;
+	struct cgroup *cgroup;
+	struct clone_stack stack;
+	pid_t pid;
+	int pidfd;
+	/* Written by the child. */
+	bool at_exec;
+	es_err *err;
+};
+
+/* ---- the child ---- */
+
+static es_err *become_child(struct joining *j)
+{
+	char go;
+	char *command = NULL;
+
+	ES_TRY(rtproc_seal_fds(&j->proc));
+	if (syscall(SYS_setsid) < 0)
+		return es_err_sys(errno, "setsid");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* others in the container must not look into us */
+		return es_err_sys(errno, "not dumpable");
+	ES_TRY(rtproc_limits(&j->proc, j->host_proc));
+	if (file_read_some(j->down[0], &go, 1) != 1)
+		return es_err_new(ES_E_CANCELLED, "the runtime went away");
+	ES_TRY(ns_join_of(j->init, j->ns));
+	if (j->ns & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
+		return es_err_sys(errno, "become root of the user namespace");
+	if (j->console >= 0)
+		ES_TRY(es_err_in(rtconsole_take(j->console, &j->process, false), "terminal"));
+	ES_TRY(rtproc_own_stdio(&j->proc));
+	ES_TRY(rtproc_become(&j->proc));
+	ES_TRY(rtproc_lookup(&j->proc, &command));
+	j->at_exec = true;
+	return rtproc_exec(&j->proc, command);
+}
+
+static int child(void *arg)
+{
+	struct joining *j = arg;
+
+	j->err = become_child(j);
+	return 1;
+}
+
+/* ---- the parent ---- */
+
+/* "1000", "1000:100": numbers only, as runc. */
+static es_err *set_user(const char *text, struct oci_user *u)
+{
+	es_autostrv part = strv_split(text, ':');
+	uint64_t uid, gid = 0;
+
+	if (strv_len(part) > 2)
+		return es_err_new(ES_E_INVALID, "parsing \"%s\" as UID[:GID]", text);
+	ES_TRY(es_err_in(str_to_u64(part[0], 10, &uid), "parsing \"%s\" as UID", text));
+	if (part[1])
+		ES_TRY(es_err_in(str_to_u64(part[1], 10, &gid), "parsing \"%s\" as GID", text));
+	if (uid > UINT32_MAX || gid > UINT32_MAX)
+		return es_err_new(ES_E_INVALID, "parsing \"%s\": out of range", text);
+	u->uid = (uint32_t)uid;
+	if (part[1])
+		u->gid = (uint32_t)gid;
+	return NULL;
+}
+
+static es_err *set_gids(struct arena *a, char **gids, struct oci_user *u)
+{
+	struct json *list = u->additional_gids ? u->additional_gids : json_new_array(a);
+
+	for (; gids && *gids; gids++) {
+		uint64_t gid;
+
+		ES_TRY(es_err_in(str_to_u64(*gids, 10, &gid), "additional gid"));
+		json_append(list, json_new_u64(a, gid));
+	}
+	u->additional_gids = list;
+	return NULL;
+}
+
+static void add_caps(struct arena *a, char **caps, struct oci_process *p)
+{
+	struct oci_caps *c;
+
+	if (!caps)
+		return;
+	if (!p->capabilities)
+		p->capabilities = ARENA_NEW(a, struct oci_caps);
+	c = p->capabilities;
+	for (; *caps; caps++) {
+		c->bounding = strv_arena_add(a, c->bounding, *caps);
+		c->effective = strv_arena_add(a, c->effective, *caps);
+		c->permitted = strv_arena_add(a, c->permitted, *caps);
+	}
+}
+
+/* From process.json, or the container's process with the command line's changes. */
+static es_err *make_process(struct joining *j)
+{
+	const struct rtexec_options *o = j->o;
+	struct oci_process *p = &j->process;
+
+	if (o->process_file) {
+		es_autofree char *text = NULL;
+		size_t len;
+
+		ES_TRY(file_read(AT_FDCWD, o->process_file, OCI_RUNTIME_CONFIG_MAX, &text, &len));
+		return es_err_in(oci_runtime_parse_process(j->a, text, len, p), "%s", o->process_file);
+	}
+	*p = *j->spec.process;
+	p->args = o->args;
+	p->terminal = o->tty;
+	p->cwd = o->cwd ? o->cwd : p->cwd;
+	p->apparmor_profile = o->apparmor ? o->apparmor : p->apparmor_profile;
+	p->selinux_label = o->label ? o->label : p->selinux_label;
+	p->no_new_privileges = p->no_new_privileges || o->no_new_privs;
+	for (char **e = o->env; e && *e; e++)
+		p->env = strv_arena_add(j->a, p->env, *e);
+	add_caps(j->a, o->caps, p);
+	if (o->user)
+		ES_TRY(set_user(o->user, &p->user));
+	if (o->gids)
+		ES_TRY(set_gids(j->a, o->gids, &p->user));
+	if (!p->args || !p->args[0])
+		return es_err_new(ES_E_INVALID, "exec needs a command");
+	return NULL;
+}
+
+static es_err *load(struct joining *j)
+{
+	es_autoclose int bundle = -1;
+
+	ES_TRY(rtstate_open_dir(j->o->root, j->o->id, &j->dir));
+	ES_TRY(rtstate_read(j->a, j->dir, &j->state));
+	bundle = open(j->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (bundle < 0)
+		return es_err_sys(errno, "open bundle %s", j->state.bundle);
+	ES_TRY(rtconfig_load(j->a, bundle, &j->spec));
+	if (!j->spec.process)
+		return es_err_new(ES_E_INVALID, "config.json: process is missing");
+	return make_process(j);
+}
+
+static es_err *find_container(struct joining *j)
+{
+	es_err *err = rtstate_process(&j->state, &j->init);
+
+	if (err) {
+		es_err_drop(err);
+		return es_err_new(ES_E_CONFLICT, "cannot exec in a stopped container");
+	}
+	ES_TRY(cgroup_host_load(&j->cgroup_host));
+	ES_TRY(cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup));
+	if (!j->o->ignore_paused && cgroup_is_frozen(j->cgroup))
+		return es_err_new(ES_E_CONFLICT, "cannot exec in a paused container (use --ignore-paused to override)");
+	for (char **n = j->state.namespaces; n && *n; n++) {
+		int kind = ns_kind_of(*n);
+
+		if (kind == NS_PID || kind == NS_TIME)
+			j->ns_by_parent |= ns_rows[kind].flag; /* these hold for children */
+		else if (kind >= 0)
+			j->ns |= ns_rows[kind].flag;
+	}
+	return NULL;
+}
+
+static es_err *prepare(struct joining *j)
+{
+	bool socket = j->o->console_socket || j->o->console_fd >= 0;
+
+	ES_TRY(rtproc_prepare(j->a, &j->spec, &j->process, &j->proc));
+	ES_TRY(rtstate_read_seccomp(j->a, j->dir, &j->proc.seccomp, &j->proc.seccomp_len));
+	j->proc.preserve_fds = j->o->preserve_fds;
+	j->proc.keyring = arena_printf(j->a, "_ses.%s", j->o->id);
+	if (j->process.terminal && !socket)
+		return es_err_new(ES_E_INVALID, "cannot allocate tty if runc will detach without setting console socket");
+	if (!j->process.terminal && j->o->console_socket)
+		return es_err_new(ES_E_INVALID, "cannot use console socket if runc will not detach or allocate tty");
+	if (j->process.terminal && j->o->console_socket)
+		ES_TRY(rtconsole_connect(j->o->console_socket, &j->console));
+	else if (j->process.terminal)
+		j->console = j->o->console_fd;
+	j->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (j->host_proc < 0)
+		return es_err_sys(errno, "open /proc");
+	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
+		return es_err_sys(errno, "pipe");
+	return clone_stack_new(RTEXEC_STACK, &j->stack);
+}
+
+static es_err *start(struct joining *j)
+{
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	int v2 = cgroup_v2_fd(j->cgroup), errnum = 0;
+	const char *mount = "";
+	char go = 'g';
+
+	if (v2 >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)v2;
+	}
+	ES_TRY(ns_join_of(j->init, j->ns_by_parent));
+	j->pid = clone_call(&args, &j->stack, child, j);
+	if (j->pid < 0)
+		return es_err_sys(-j->pid, "clone into the container");
+	close(j->up[1]);
+	close(j->down[0]);
+	j->up[1] = j->down[0] = -1;
+	if (v2 < 0)
+		errnum = cgroup_join_quiet(j->cgroup, j->pid, &mount);
+	if (errnum) {
+		int status;
+
+		es_err_drop(pidfd_signal(j->pidfd, SIGKILL));
+		es_err_drop(pidfd_reap(j->pidfd, &status));
+		return es_err_sys(errnum, "join cgroup %s/%s", mount, j->state.cgroup);
+	}
+	(void)!write(j->down[1], &go, 1);
+	return NULL;
+}
+
+static es_err *listen_to(struct joining *j)
+{
+	char word;
+	int status;
+
+	while (file_read_some(j->up[0], &word, 1) > 0)
+		;
+	if (!j->err && j->at_exec)
+		return NULL;
+	es_err_drop(pidfd_reap(j->pidfd, &status));
+	return j->err ? ES_TAKE(j->err) : es_err_new(ES_E_SYSTEM, "the process ended before it could run the command");
+}
+
+static es_err *write_pid_file(struct joining *j)
+{
+	char text[16];
+	int n = snprintf(text, sizeof text, "%d", (int)j->pid);
+
+	if (!j->o->pid_file)
+		return NULL;
+	return es_err_in(file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, false), "pid file");
+}
+
+static void done(struct joining *j)
+{
+	const int fds[] = { j->dir, j->init, j->host_proc, j->o->console_socket ? j->console : -1, j->up[0], j->up[1], j->down[0], j->down[1] };
+
+	for (size_t i = 0; i < ES_N(fds); i++)
+		es_close(fds[i]);
+	cgroup_free(j->cgroup);
+	cgroup_host_done(&j->cgroup_host);
+	clone_stack_done(&j->stack);
+	arena_free(j->a);
+}
+
+#define JOINING(opts)                                                                                              \
+	{                                                                                                          \
+		.o = (opts), .a = arena_new(), .dir = -1, .init = -1, .host_proc = -1, .console = -1,              \
+		.up = { -1, -1 }, .down = { -1, -1 }, .pidfd = -1,                                                 \
+	}
+
+es_err *rtexec(const struct rtexec_options *o, pid_t *ret_pid, int *ret_pidfd)
+{
+	static const struct {
+		const char *what;
+		es_err *(*go)(struct joining *j);
+	} steps[] = {
+		{ NULL, load },
+		{ NULL, find_container },
+		{ NULL, prepare },
+		{ "unable to start container process", start },
+		{ "unable to start container process", listen_to },
+		{ NULL, write_pid_file },
+	};
+	struct joining j = JOINING(o);
+	es_err *err = NULL;
+
+	for (size_t i = 0; !err && i < ES_N(steps); i++) {
+		err = steps[i].go(&j);
+		if (steps[i].what)
+			err = es_err_in(err, "%s", steps[i].what);
+	}
+	if (err) {
+		es_close(j.pidfd);
+	} else {
+		*ret_pid = j.pid;
+		*ret_pidfd = j.pidfd;
+	}
+	done(&j);
+	return err;
+}
+
+es_err *rtexec_wants_terminal(const struct rtexec_options *o, bool *ret)
+{
+	struct joining j = JOINING(o);
+	es_err *err = load(&j);
+
+	*ret = j.process.terminal;
+	done(&j);
+	return err;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtinit.c: a list of steps that turn a clone of the runtime into the container's first process. */
+#include "runtime/rtinit.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "runtime/rtconsole.h"
+#include "runtime/rtdev.h"
+#include "runtime/rthook.h"
+#include "runtime/rtmount.h"
+#include "runtime/rtstate.h"
+#include "sys/mount.h"
+
+/* What only the child has while it works. */
+struct work {
+	struct rtinit *in;
+	int proc; /* detached procfs of the new pid namespace: writes go through it, never through a path */
+	int root;
+	struct rtmount_ctx mounts;
+	char *command;
+};
+
+static es_err *hear(struct rtinit *in, char word)
+{
+	char got = 0;
+	ssize_t n = file_read_some(in->down, &got, 1);
+
+	if (n != 1 || got != word)
+		return es_err_new(ES_E_CANCELLED, "the runtime went away");
+	return NULL;
+}
+
+static es_err *say(struct rtinit *in, char word)
+{
+	return file_write_all(in->up, &word, 1);
+}
+
+/* ---- namespaces and identity ---- */
+
+static es_err *seal_fds(struct work *w)
+{
+	return rtproc_seal_fds(&w->in->proc);
+}
+
+/* The parent attaches us to our cgroups and maps our ids meanwhile; whatever needs either waits here first. */
+static es_err *need_go(void *arg)
+{
+	struct work *w = arg;
+	struct rtinit *in = w->in;
+
+	if (in->went)
+		return NULL;
+	ES_TRY(hear(in, RTINIT_GO));
+	in->went = true;
+	if (in->new_cgroup_ns && syscall(SYS_unshare, CLONE_NEWCGROUP) < 0)
+		return es_err_sys(errno, "new cgroup namespace");
+	return NULL;
+}
+
+static es_err *enter_namespaces(struct work *w)
+{
+	struct rtinit *in = w->in;
+
+	if (syscall(SYS_setsid) < 0)
+		return es_err_sys(errno, "setsid");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return es_err_sys(errno, "not dumpable");
+	umask(0);
+	for (int k = 0; k < NS_N; k++) /* the user namespace comes first in the table */
+		if (in->join[k] >= 0 && k != NS_PID)
+			ES_TRY(ns_join((enum ns_kind)k, in->join[k]));
+	if (in->new_ns & CLONE_NEWUSER || in->join[NS_USER] >= 0) {
+		ES_TRY(need_go(w));
+		if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+			return es_err_sys(errno, "become root of the user namespace");
+		if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
+			return es_err_sys(errno, "forget groups");
+	}
+	return NULL;
+}
+
+static es_err *time_offsets(struct work *w)
+{
+	const struct field_map *offsets = w->in->spec->linux_->time_offsets;
+	es_autobuf b = ES_BUF(256);
+
+	if (!w->in->new_time_ns)
+		return NULL;
+	if (syscall(SYS_unshare, CLONE_NEWTIME) < 0)
+		return es_err_sys(errno, "new time namespace");
+	FIELD_MAP_EACH(e, offsets) {
+		const struct oci_time_offset *o = e->value;
+
+		es_buf_printf(&b, "%s %lld %u\n", e->key, (long long)o->secs, o->nanosecs);
+	}
+	return b.len ? es_err_in(file_put(w->proc, "self/timens_offsets", es_buf_str(&b)), "linux.timeOffsets") : NULL;
+}
+
+static es_err *open_proc(struct work *w)
+{
+	return mount_new("proc", "proc", NULL, 0, &w->proc);
+}
+
+static es_err *set_names(struct work *w)
+{
+	const struct oci_spec *s = w->in->spec;
+
+	if (!str_empty(s->hostname) && sethostname(s->hostname, strlen(s->hostname)) < 0)
+		return es_err_sys(errno, "hostname");
+	if (!str_empty(s->domainname) && setdomainname(s->domainname, strlen(s->domainname)) < 0)
+		return es_err_sys(errno, "domainname");
+	return NULL;
+}
+
+static es_err *limits(struct work *w)
+{
+	return rtproc_limits(&w->in->proc, w->proc);
+}
+
+/* "net.ipv4.ip_forward" is a path with dots; a slash in the name is kept, as sysctl(8) does. */
+static es_err *sysctls(struct work *w)
+{
+	FIELD_MAP_EACH(e, w->in->spec->linux_->sysctl) {
+		es_autofree char *path = es_xasprintf("sys/%s", e->key);
+
+		if (!strchr(e->key, '/'))
+			for (char *p = path; *p; p++)
+				if (*p == '.')
+					*p = '/';
+		if (strstr(path, ".."))
+			return es_err_new(ES_E_INVALID, "linux.sysctl: \"%s\" is not a name", e->key);
+		ES_TRY(es_err_in(file_put(w->proc, path, e->value), "linux.sysctl %s", e->key));
+	}
+	return NULL;
+}
+
+/* ---- the root file system ---- */
+
+static es_err *propagation(struct work *w)
+{
+	uint64_t p = rtmount_propagation(w->in->spec->linux_->rootfs_propagation);
+
+	return mount_propagate_all(p ? p : MS_SLAVE);
+}
+
+/* A root given by path is attached where it is (hooks look for it there); one given as a descriptor covers "/", which
+ * nobody sees before the pivot. */
+static es_err *attach_root(struct work *w)
+{
+	struct rtinit *in = w->in;
+	es_autoclose int place = open(in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int fd = -1;
+
+	if (place < 0)
+		return es_err_sys(errno, "root file system %s", in->rootfs);
+	if (in->rootfs)
+		ES_TRY(mount_clone(place, "", true, &fd));
+	else
+		fd = ES_TAKE_FD(in->rootfs_fd);
+	ES_TRY(es_err_in(mount_attach(fd, place), "root file system"));
+	w->root = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+static es_err *make_mounts(struct work *w)
+{
+	struct rtinit *in = w->in;
+
+	w->mounts = (struct rtmount_ctx){
+		.a = in->a, .root = w->root, .bundle = in->bundle, .proc = w->proc, .cgroup_host = in->cgroup_host,
+		.cgroup_path = in->cgroup ? cgroup_path(in->cgroup) : "", .cgroup_ns = in->new_cgroup_ns || in->join[NS_CGROUP] >= 0,
+		.cgroup_ready = need_go, .arg = w, .dev_fd = -1,
+	};
+	return rtmount_all(&w->mounts, in->spec);
+}
+
+static es_err *make_devices(struct work *w)
+{
+	return rtdev_make(w->root, w->in->spec, w->in->in_user_ns);
+}
+
+static es_err *make_masks(struct work *w)
+{
+	return rtmount_masks(&w->mounts, w->in->spec->linux_);
+}
+
+/* Runs in the container's namespaces: STATUS is what the specification says the state is at that stage. */
+static es_err *inner_hooks(struct work *w, const struct field_list *list, const char *stage, const char *status)
+{
+	es_autofree char *json = list->n ? rtstate_oci_json(w->in->state, status, w->in->pid) : NULL;
+
+	return rthook_run(list, stage, json);
+}
+
+static es_err *hooks(struct work *w)
+{
+	const struct oci_hooks *h = w->in->spec->hooks;
+
+	if (!h)
+		return NULL;
+	if (h->prestart.n || h->create_runtime.n) {
+		ES_TRY(need_go(w));
+		ES_TRY(say(w->in, RTINIT_HOOKS));
+		ES_TRY(hear(w->in, RTINIT_HOOKED));
+	}
+	return inner_hooks(w, &h->create_container, "createContainer", "creating");
+}
+
+/* mkdir -p, as runc does: images name working directories that do not exist. */
+static es_err *make_cwd(struct work *w)
+{
+	es_autoclose int fd = mount_open_in(w->root, w->in->proc.p->cwd, O_PATH);
+
+	if (fd >= 0 || errno != ENOENT)
+		return NULL;
+	return es_err_in(mount_target_in(w->root, w->in->proc.p->cwd, true, &fd), "working directory");
+}
+
+static es_err *pivot(struct work *w)
+{
+	return mount_pivot(w->root);
+}
+
+static es_err *root_attributes(struct work *w)
+{
+	const struct oci_root *root = w->in->spec->root;
+	struct mount_attr_change c = { 0 };
+	uint64_t p = rtmount_propagation(w->in->spec->linux_->rootfs_propagation);
+
+	if (w->mounts.dev_fd >= 0)
+		ES_TRY(mount_change(w->mounts.dev_fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	if (root && root->readonly)
+		c.set = MOUNT_READ_ONLY;
+	if (p == MS_SHARED || p == MS_UNBINDABLE)
+		c.propagation = p;
+	return mount_change(w->root, &c);
+}
+
+static es_err *console(struct work *w)
+{
+	return w->in->console < 0 ? NULL : rtconsole_take(w->in->console, w->in->proc.p, true);
+}
+
+static es_err *set_personality(struct work *w)
+{
+	const struct oci_personality *p = w->in->spec->linux_->personality;
+
+	if (!p)
+		return NULL;
+	if (p->flags && p->flags[0])
+		return es_err_new(ES_E_UNSUPPORTED, "linux.personality.flags is not supported");
+	if (!str_eq(p->domain, "LINUX") && !str_eq(p->domain, "LINUX32"))
+		return es_err_new(ES_E_INVALID, "linux.personality.domain: \"%s\" is not one", p->domain);
+	if (personality(str_eq(p->domain, "LINUX32") ? PER_LINUX32 : PER_LINUX) < 0)
+		return es_err_sys(errno, "personality");
+	return NULL;
+}
+
+/* ---- the command ---- */
+
+static es_err *own_stdio(struct work *w)
+{
+	return rtproc_own_stdio(&w->in->proc);
+}
+
+/* The write end opens when `start` opens the other; we keep it until exec closes it, or tell there why exec failed. */
+static es_err *wait_for_start(struct work *w, int *ret_fifo)
+{
+	struct rtinit *in = w->in;
+	char path[40];
+	es_autoclose int at = -1;
+
+	if (!in->wait_for_start)
+		return NULL;
+	at = openat(in->state_dir, RTSTATE_FIFO, O_PATH | O_CLOEXEC);
+	if (at < 0)
+		return es_err_sys(errno, "open " RTSTATE_FIFO);
+	in->stage = RTINIT_WAITING;
+	ES_TRY(say(in, RTINIT_CREATED));
+	es_close(in->up);
+	in->up = -1;
+	snprintf(path, sizeof path, "self/fd/%d", at);
+	*ret_fifo = openat(w->proc, path, O_WRONLY | O_CLOEXEC);
+	if (*ret_fifo < 0)
+		return es_err_sys(errno, "wait for start");
+	return NULL;
+}
+
+static es_err *start_hooks(struct work *w)
+{
+	const struct oci_hooks *h = w->in->spec->hooks;
+
+	return h ? inner_hooks(w, &h->start_container, "startContainer", "created") : NULL;
+}
+
+static es_err *become(struct work *w)
+{
+	ES_TRY(need_go(w));
+	ES_TRY(rtproc_become(&w->in->proc));
+	return rtproc_lookup(&w->in->proc, &w->command);
+}
+
+static const struct step {
+	const char *what; /* context of its errors; NULL: they speak for themselves */
+	es_err *(*go)(struct work *w);
+} steps[] = {
+	{ NULL, seal_fds },
+	{ "namespaces", enter_namespaces },
+	{ "private procfs", open_proc },
+	{ NULL, time_offsets },
+	{ NULL, set_names },
+	{ NULL, limits },
+	{ NULL, sysctls },
+	{ "root file system", propagation },
+	{ NULL, attach_root },
+	{ NULL, make_mounts },
+	{ NULL, make_devices },
+	{ NULL, make_cwd },
+	{ NULL, make_masks },
+	{ NULL, hooks },
+	{ "root file system", pivot },
+	{ "terminal", console },
+	{ "root file system", root_attributes },
+	{ NULL, set_personality },
+	{ NULL, own_stdio },
+	{ NULL, become },
+};
+
+static es_err *run(struct work *w)
+{
+	es_autoclose int fifo = -1;
+	es_err *err = NULL;
+
+	for (size_t i = 0; i < ES_N(steps); i++) {
+		err = steps[i].go(w);
+		if (err && steps[i].what)
+			err = es_err_in(err, "%s", steps[i].what);
+		if (err)
+			return err;
+	}
+	ES_TRY(wait_for_start(w, &fifo));
+	err = start_hooks(w);
+	w->in->stage = RTINIT_EXEC;
+	if (!err)
+		err = rtproc_exec(&w->in->proc, w->command);
+	if (fifo >= 0)
+		es_err_drop(file_write_all(fifo, es_err_text(err), strlen(es_err_text(err))));
+	return err;
+}
+
+int rtinit_main(void *arg)
+{
+	struct rtinit *in = arg;
+	struct work w = { .in = in, .proc = -1, .root = -1 };
+
+	in->err = run(&w);
+	return 1;
+}

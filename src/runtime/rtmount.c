@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtmount.c: from the options of config.json to detached mounts, attached one after the other inside the root. */
+#include "runtime/rtmount.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/str.h"
+
+/* MS_* of mount(2) that are not in linux/mount.h's new half. */
+enum { RTMOUNT_UNBINDABLE = 1 << 17, RTMOUNT_PRIVATE = 1 << 18, RTMOUNT_SLAVE = 1 << 19, RTMOUNT_SHARED = 1 << 20 };
+
+enum what {
+	OPT_ATTR,      /* attributes of this mount */
+	OPT_ATTR_REC,  /* attributes of this mount and those below */
+	OPT_PROP,      /* propagation */
+	OPT_PROP_REC,
+	OPT_FS,        /* a flag that is the file system's (superblock's) */
+	OPT_FLAG,      /* one of ours */
+	OPT_NOTHING,
+};
+enum flag { FLAG_BIND, FLAG_RBIND, FLAG_COPY_UP, FLAG_IDMAP, FLAG_RIDMAP };
+
+static const struct option_row {
+	const char *name;
+	enum what what;
+	uint64_t set, clear;
+} rows[] = {
+	{ "acl", OPT_FS, 0, 0 },
+	{ "async", OPT_NOTHING, 0, 0 },
+	{ "atime", OPT_ATTR, 0, MOUNT_ATTR__ATIME },
+	{ "bind", OPT_FLAG, FLAG_BIND, 0 },
+	{ "defaults", OPT_NOTHING, 0, 0 },
+	{ "dev", OPT_ATTR, 0, MOUNT_ATTR_NODEV },
+	{ "diratime", OPT_ATTR, 0, MOUNT_ATTR_NODIRATIME },
+	{ "dirsync", OPT_FS, 0, 0 },
+	{ "exec", OPT_ATTR, 0, MOUNT_ATTR_NOEXEC },
+	{ "idmap", OPT_FLAG, FLAG_IDMAP, 0 },
+	{ "iversion", OPT_FS, 0, 0 },
+	{ "lazytime", OPT_FS, 0, 0 },
+	{ "loud", OPT_NOTHING, 0, 0 },
+	{ "mand", OPT_FS, 0, 0 },
+	{ "noacl", OPT_FS, 0, 0 },
+	{ "noatime", OPT_ATTR, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
+	{ "nodev", OPT_ATTR, MOUNT_ATTR_NODEV, 0 },
+	{ "nodiratime", OPT_ATTR, MOUNT_ATTR_NODIRATIME, 0 },
+	{ "noexec", OPT_ATTR, MOUNT_ATTR_NOEXEC, 0 },
+	{ "noiversion", OPT_NOTHING, 0, 0 },
+	{ "nolazytime", OPT_NOTHING, 0, 0 },
+	{ "nomand", OPT_NOTHING, 0, 0 },
+	{ "norelatime", OPT_ATTR, 0, MOUNT_ATTR__ATIME },
+	{ "nostrictatime", OPT_ATTR, 0, MOUNT_ATTR__ATIME },
+	{ "nosuid", OPT_ATTR, MOUNT_ATTR_NOSUID, 0 },
+	{ "nosymfollow", OPT_ATTR, MOUNT_ATTR_NOSYMFOLLOW, 0 },
+	{ "private", OPT_PROP, RTMOUNT_PRIVATE, 0 },
+	{ "ratime", OPT_ATTR_REC, 0, MOUNT_ATTR__ATIME },
+	{ "rbind", OPT_FLAG, FLAG_RBIND, 0 },
+	{ "rdev", OPT_ATTR_REC, 0, MOUNT_ATTR_NODEV },
+	{ "rdiratime", OPT_ATTR_REC, 0, MOUNT_ATTR_NODIRATIME },
+	{ "relatime", OPT_ATTR, MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+	{ "rexec", OPT_ATTR_REC, 0, MOUNT_ATTR_NOEXEC },
+	{ "ridmap", OPT_FLAG, FLAG_RIDMAP, 0 },
+	{ "rnoatime", OPT_ATTR_REC, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
+	{ "rnodev", OPT_ATTR_REC, MOUNT_ATTR_NODEV, 0 },
+	{ "rnodiratime", OPT_ATTR_REC, MOUNT_ATTR_NODIRATIME, 0 },
+	{ "rnoexec", OPT_ATTR_REC, MOUNT_ATTR_NOEXEC, 0 },
+	{ "rnorelatime", OPT_ATTR_REC, 0, MOUNT_ATTR__ATIME },
+	{ "rnostrictatime", OPT_ATTR_REC, 0, MOUNT_ATTR__ATIME },
+	{ "rnosuid", OPT_ATTR_REC, MOUNT_ATTR_NOSUID, 0 },
+	{ "rnosymfollow", OPT_ATTR_REC, MOUNT_ATTR_NOSYMFOLLOW, 0 },
+	{ "ro", OPT_ATTR, MOUNT_ATTR_RDONLY, 0 },
+	{ "rprivate", OPT_PROP_REC, RTMOUNT_PRIVATE, 0 },
+	{ "rrelatime", OPT_ATTR_REC, MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+	{ "rro", OPT_ATTR_REC, MOUNT_ATTR_RDONLY, 0 },
+	{ "rrw", OPT_ATTR_REC, 0, MOUNT_ATTR_RDONLY },
+	{ "rshared", OPT_PROP_REC, RTMOUNT_SHARED, 0 },
+	{ "rslave", OPT_PROP_REC, RTMOUNT_SLAVE, 0 },
+	{ "rstrictatime", OPT_ATTR_REC, MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
+	{ "rsuid", OPT_ATTR_REC, 0, MOUNT_ATTR_NOSUID },
+	{ "rsymfollow", OPT_ATTR_REC, 0, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "runbindable", OPT_PROP_REC, RTMOUNT_UNBINDABLE, 0 },
+	{ "rw", OPT_ATTR, 0, MOUNT_ATTR_RDONLY },
+	{ "shared", OPT_PROP, RTMOUNT_SHARED, 0 },
+	{ "silent", OPT_NOTHING, 0, 0 },
+	{ "slave", OPT_PROP, RTMOUNT_SLAVE, 0 },
+	{ "strictatime", OPT_ATTR, MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME },
+	{ "suid", OPT_ATTR, 0, MOUNT_ATTR_NOSUID },
+	{ "symfollow", OPT_ATTR, 0, MOUNT_ATTR_NOSYMFOLLOW },
+	{ "sync", OPT_FS, 0, 0 },
+	{ "tmpcopyup", OPT_FLAG, FLAG_COPY_UP, 0 },
+	{ "unbindable", OPT_PROP, RTMOUNT_UNBINDABLE, 0 },
+};
+
+const char *rtmount_option_name(size_t i)
+{
+	return i < ES_N(rows) ? rows[i].name : NULL;
+}
+
+uint64_t rtmount_propagation(const char *word)
+{
+	for (size_t i = 0; word && i < ES_N(rows); i++)
+		if ((rows[i].what == OPT_PROP || rows[i].what == OPT_PROP_REC) && str_eq(rows[i].name, word))
+			return rows[i].set;
+	return 0;
+}
+
+static void set_flag(struct rtmount_options *o, enum flag flag)
+{
+	switch (flag) {
+	case FLAG_BIND:
+		o->bind = true;
+		break;
+	case FLAG_RBIND:
+		o->bind = o->recursive = true;
+		break;
+	case FLAG_COPY_UP:
+		o->copy_up = true;
+		break;
+	case FLAG_RIDMAP:
+		o->idmap_recursive = true;
+		/* fallthrough */
+	case FLAG_IDMAP:
+		o->idmap = true;
+		break;
+	}
+}
+
+/* Later options win: what is set leaves the clear mask and the other way round. ATIME is a field, not a bit. */
+static void change_attr(uint64_t *set, uint64_t *clear, const struct option_row *r)
+{
+	uint64_t field = r->clear & MOUNT_ATTR__ATIME;
+
+	*set = (*set & ~(r->clear | field)) | r->set;
+	*clear = (*clear & ~(r->set & ~field)) | r->clear;
+}
+
+static void apply_row(struct rtmount_options *o, const struct option_row *r, const char *word)
+{
+	switch (r->what) {
+	case OPT_ATTR:
+		change_attr(&o->change.set, &o->change.clear, r);
+		break;
+	case OPT_ATTR_REC:
+		change_attr(&o->change.set_below, &o->change.clear_below, r);
+		break;
+	case OPT_PROP:
+	case OPT_PROP_REC:
+		o->change.propagation = r->set;
+		o->change.propagation_below = r->what == OPT_PROP_REC;
+		break;
+	case OPT_FS:
+		o->params[o->n_params++] = word;
+		break;
+	case OPT_FLAG:
+		set_flag(o, (enum flag)r->set);
+		break;
+	case OPT_NOTHING:
+		break;
+	}
+}
+
+es_err *rtmount_options(struct arena *a, char *const *options, struct rtmount_options *ret)
+{
+	struct rtmount_options o = { .params = ARENA_ARRAY(a, const char *, strv_len(options) + 1) };
+
+	for (; options && *options; options++) {
+		const struct option_row *found = NULL;
+
+		for (size_t i = 0; !found && i < ES_N(rows); i++)
+			if (str_eq(rows[i].name, *options))
+				found = &rows[i];
+		if (str_eq(*options, "remount"))
+			return es_err_new(ES_E_UNSUPPORTED, "mount option \"remount\" is not supported");
+		if (found)
+			apply_row(&o, found, *options);
+		else if (**options)
+			o.params[o.n_params++] = *options;
+	}
+	*ret = o;
+	return NULL;
+}
+
+/* ---- making one ---- */
+
+static es_err *id_map_of(struct arena *a, const struct oci_mount *m, struct idmap *ret)
+{
+	const struct field_list *lists[] = { &m->uid_mappings, &m->gid_mappings };
+	struct idmap_range *out[2];
+
+	for (size_t k = 0; k < 2; k++) {
+		const struct oci_id_map *in = lists[k]->items;
+
+		out[k] = ARENA_ARRAY(a, struct idmap_range, lists[k]->n + 1);
+		for (size_t i = 0; i < lists[k]->n; i++)
+			out[k][i] = (struct idmap_range){ in[i].container_id, in[i].host_id, in[i].size };
+	}
+	*ret = (struct idmap){ out[0], out[1], lists[0]->n, lists[1]->n };
+	if (!ret->n_uids != !ret->n_gids)
+		return es_err_new(ES_E_INVALID, "uidMappings and gidMappings must both be given");
+	return NULL;
+}
+
+static es_err *make_bind(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd,
+			 bool *ret_dir)
+{
+	es_autoclose int fd = -1;
+	struct idmap map;
+	struct stat st;
+
+	if (o->n_params)
+		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
+	ES_TRY(mount_clone(c->bundle, m->source, o->recursive, &fd));
+	if (fstat(fd, &st) < 0)
+		return es_err_sys(errno, "stat %s", m->source);
+	ES_TRY(mount_change(fd, &o->change));
+	ES_TRY(id_map_of(c->a, m, &map));
+	ES_TRY(mount_idmap(fd, &map, o->idmap_recursive));
+	*ret_dir = S_ISDIR(st.st_mode);
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+/* A file system of the kernel's own: tmpfs, devpts, mqueue, sysfs, overlay … */
+static es_err *make_new(const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd)
+{
+	es_autoclose int fd = -1;
+	struct mount_attr_change rest = o->change;
+
+	ES_TRY(mount_new(m->type, str_empty(m->source) ? m->type : m->source, o->params, o->change.set, &fd));
+	rest.set = rest.clear = 0;
+	ES_TRY(mount_change(fd, &rest));
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+/* procfs and sysfs steer the kernel: their place must be what its name says, never a link to elsewhere in the image. */
+static es_err *check_plain_place(struct rtmount_ctx *c, const char *path)
+{
+	es_autoclose int fd = mount_open_in(c->root, path, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		return es_err_new(ES_E_INVALID, "%s is not a directory in the image", path);
+	return NULL;
+}
+
+/* What was in the directory that a tmpfs covers appears in it: made by the rules of cp -a for plain trees. */
+static es_err *copy_up(int from, int to);
+
+static es_err *copy_entry(int from, int to, const char *name, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode)) {
+		es_autoclose int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		es_autoclose int out = -1;
+
+		if (in < 0 || (mkdirat(to, name, 0700) < 0 && errno != EEXIST))
+			return es_err_sys(errno, "copy %s", name);
+		out = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (out < 0)
+			return es_err_sys(errno, "copy %s", name);
+		ES_TRY(copy_up(in, out));
+	} else if (S_ISREG(st->st_mode)) {
+		es_autoclose int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		es_autoclose int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+		if (in < 0 || out < 0)
+			return es_err_sys(errno, "copy %s", name);
+		ES_TRY(file_pump(in, out, NULL));
+	} else if (S_ISLNK(st->st_mode)) {
+		char target[4097];
+		ssize_t n = readlinkat(from, name, target, sizeof target - 1);
+
+		if (n < 0)
+			return es_err_sys(errno, "copy %s", name);
+		target[n] = '\0';
+		if (symlinkat(target, to, name) < 0)
+			return es_err_sys(errno, "copy %s", name);
+	} else if (mknodat(to, name, st->st_mode, st->st_rdev) < 0) {
+		return es_err_sys(errno, "copy %s", name);
+	}
+	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return es_err_sys(errno, "copy owner of %s", name);
+	if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+		return es_err_sys(errno, "copy mode of %s", name);
+	return NULL;
+}
+
+static es_err *copy_up(int from, int to)
+{
+	int dup = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = dup < 0 ? NULL : fdopendir(dup);
+	es_err *err = NULL;
+
+	if (!d) {
+		es_close(dup);
+		return es_err_sys(errno, "list directory");
+	}
+	for (struct dirent *e; !err && (e = readdir(d));) {
+		struct stat st;
+
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		if (fstatat(from, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			err = es_err_sys(errno, "stat %s", e->d_name);
+		else
+			err = copy_entry(from, to, e->d_name, &st);
+	}
+	closedir(d);
+	return err;
+}
+
+/* ---- cgroup ---- */
+
+static es_err *attach_in(struct rtmount_ctx *c, int fd, const char *path, bool directory)
+{
+	es_autoclose int target = -1;
+
+	ES_TRY(mount_target_in(c->root, path, directory, &target));
+	return es_err_in(mount_attach(fd, target), "%s", path);
+}
+
+/* With a cgroup namespace a new mount begins at the container's group; without one, the group is bound there. */
+static es_err *cgroup_hier_fd(struct rtmount_ctx *c, const struct cgroup_hier *h, uint64_t attrs, int *ret_fd)
+{
+	const char *none[] = { "none", h->controllers, NULL };
+	es_autofree char *path = NULL, *params_text = es_xstrdup(h->controllers);
+	es_autostrv params = NULL;
+	struct mount_attr_change change = { .set = attrs };
+
+	if (c->cgroup_ns && h->v2)
+		return mount_new("cgroup2", "cgroup", NULL, attrs, ret_fd);
+	if (c->cgroup_ns && str_starts(h->controllers, "name="))
+		return mount_new("cgroup", "cgroup", none, attrs, ret_fd);
+	if (c->cgroup_ns) {
+		params = strv_split(params_text, ',');
+		return mount_new("cgroup", "cgroup", (const char *const *)params, attrs, ret_fd);
+	}
+	path = *c->cgroup_path == '/' ? es_xasprintf("%s%s", h->mount, c->cgroup_path)
+				      : es_xasprintf("%s%s/%s", h->mount, h->own_path, c->cgroup_path);
+	ES_TRY(mount_clone(AT_FDCWD, path, true, ret_fd));
+	return mount_change(*ret_fd, &change);
+}
+
+/* "cpu,cpuacct" is found under each of its names too. */
+static es_err *cgroup_links(int dir, const char *controllers)
+{
+	es_autostrv names = strv_split(controllers, ',');
+
+	for (char **n = names; strv_len(names) > 1 && *n; n++)
+		if (symlinkat(controllers, dir, *n) < 0)
+			return es_err_sys(errno, "link %s", *n);
+	return NULL;
+}
+
+static es_err *cgroup_v1(struct rtmount_ctx *c, const struct oci_mount *m, uint64_t attrs)
+{
+	const char *params[] = { "mode=755", NULL };
+	es_autoclose int dir = -1;
+	struct mount_attr_change change = { .set = attrs & MOUNT_ATTR_RDONLY };
+
+	ES_TRY(mount_new("tmpfs", "tmpfs", params, attrs & ~(uint64_t)MOUNT_ATTR_RDONLY, &dir));
+	ES_TRY(attach_in(c, dir, m->destination, true));
+	for (size_t i = 0; i < c->cgroup_host->n; i++) {
+		const struct cgroup_hier *h = &c->cgroup_host->hier[i];
+		const char *name = str_starts(h->controllers, "name=") ? h->controllers + 5 : h->controllers;
+		es_autoclose int fd = -1, at = -1;
+
+		if (mkdirat(dir, name, 0755) < 0)
+			return es_err_sys(errno, "make %s/%s", m->destination, name);
+		at = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (at < 0)
+			return es_err_sys(errno, "open %s/%s", m->destination, name);
+		ES_TRY(es_err_in(cgroup_hier_fd(c, h, attrs, &fd), "cgroup %s", name));
+		ES_TRY(mount_attach(fd, at));
+		ES_TRY(cgroup_links(dir, name));
+	}
+	return mount_change(dir, &change);
+}
+
+static es_err *cgroup_mount(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o)
+{
+	es_autoclose int fd = -1;
+
+	ES_TRY(c->cgroup_ready(c->arg));
+	if (c->cgroup_host->mode == CGROUP_NONE)
+		return es_err_new(ES_E_UNSUPPORTED, "no cgroup hierarchy is mounted here");
+	if (c->cgroup_host->mode != CGROUP_V2)
+		return cgroup_v1(c, m, o->change.set);
+	ES_TRY(cgroup_hier_fd(c, &c->cgroup_host->hier[0], o->change.set, &fd));
+	return attach_in(c, fd, m->destination, true);
+}
+
+/* ---- all of them ---- */
+
+static es_err *tmpfs_copy_up(struct rtmount_ctx *c, const char *path, int fd)
+{
+	es_autoclose int from = mount_open_in(c->root, path, O_RDONLY | O_DIRECTORY);
+
+	return from < 0 ? NULL : es_err_in(copy_up(from, fd), "tmpcopyup %s", path);
+}
+
+static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
+{
+	struct rtmount_options o;
+	es_autoclose int fd = -1;
+	bool directory = true, read_only_later = false;
+
+	ES_TRY(rtmount_options(c->a, m->options, &o));
+	if (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2"))
+		return cgroup_mount(c, m, &o);
+	if (o.bind || str_eq(m->type, "bind")) {
+		if (str_empty(m->source))
+			return es_err_new(ES_E_INVALID, "bind mount without a source");
+		ES_TRY(make_bind(c, m, &o, &fd, &directory));
+		return attach_in(c, fd, m->destination, directory);
+	}
+	if (str_empty(m->type))
+		return es_err_new(ES_E_INVALID, "mount without a type");
+	if (o.copy_up && !str_eq(m->type, "tmpfs"))
+		return es_err_new(ES_E_INVALID, "tmpcopyup is for tmpfs");
+	if (str_eq(m->type, "proc") || str_eq(m->type, "sysfs"))
+		ES_TRY(check_plain_place(c, m->destination));
+	if (str_eq(m->type, "proc") && c->proc >= 0 && o.n_params == 0) {
+		ES_TRY(mount_change(c->proc, &o.change));
+		return attach_in(c, c->proc, m->destination, true);
+	}
+	if (str_eq(m->type, "tmpfs") && (o.change.set & MOUNT_ATTR_RDONLY)) {
+		read_only_later = true; /* devices and copied files first */
+		o.change.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	}
+	ES_TRY(make_new(m, &o, &fd));
+	if (o.copy_up)
+		ES_TRY(tmpfs_copy_up(c, m->destination, fd));
+	if (read_only_later && str_eq(m->destination, "/dev"))
+		c->dev_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	else if (read_only_later)
+		ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_ATTR_RDONLY }));
+	return attach_in(c, fd, m->destination, true);
+}
+
+es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec)
+{
+	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts)
+		ES_TRY(es_err_in(mount_one(c, m), "error mounting \"%s\" to rootfs at \"%s\"", m->source ? m->source : "",
+				 m->destination));
+	return NULL;
+}
+
+/* Read-only, but otherwise as the mount it is cut from. */
+static es_err *read_only(struct rtmount_ctx *c, const char *path)
+{
+	es_autoclose int at = mount_open_in(c->root, path, O_PATH), fd = -1;
+
+	if (at < 0)
+		return errno == ENOENT || errno == ENOTDIR ? NULL : es_err_sys(errno, "open");
+	ES_TRY(mount_clone(at, "", true, &fd));
+	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_ATTR_RDONLY }));
+	return mount_attach(fd, at);
+}
+
+/* A directory is covered by an empty read-only tmpfs (one for all of them), a file by the null device of the host,
+ * looked up while the host's /dev is still ours. */
+static es_err *mask(struct rtmount_ctx *c, const char *path, int *empty)
+{
+	es_autoclose int at = mount_open_in(c->root, path, O_PATH), fd = -1;
+	struct stat st;
+
+	if (at < 0)
+		return errno == ENOENT || errno == ENOTDIR ? NULL : es_err_sys(errno, "open");
+	if (fstat(at, &st) < 0)
+		return es_err_sys(errno, "stat");
+	if (!S_ISDIR(st.st_mode)) {
+		ES_TRY(mount_clone(AT_FDCWD, "/dev/null", false, &fd));
+	} else if (*empty < 0) {
+		const char *params[] = { "nr_blocks=1", "nr_inodes=1", NULL };
+
+		ES_TRY(mount_new("tmpfs", "tmpfs", params, MOUNT_ATTR_RDONLY, empty));
+		return mount_attach(*empty, at); /* attached, it can be cloned again */
+	} else {
+		ES_TRY(mount_clone(*empty, "", false, &fd));
+	}
+	return mount_attach(fd, at);
+}
+
+es_err *rtmount_masks(struct rtmount_ctx *c, const struct oci_linux *l)
+{
+	es_autoclose int empty = -1;
+
+	for (char **p = l->readonly_paths; p && *p; p++)
+		ES_TRY(es_err_in(read_only(c, *p), "readonly path %s", *p));
+	for (char **p = l->masked_paths; p && *p; p++)
+		ES_TRY(es_err_in(mask(c, *p, &empty), "masked path %s", *p));
+	return NULL;
+}

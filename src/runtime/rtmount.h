@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtmount.h: the mounts of config.json, made inside the container's root before the process moves there. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "spec/oci_runtime.h"
+#include "sys/cgroup.h"
+#include "sys/mount.h"
+
+/* One mount's options, sorted by what they mean to the kernel. */
+struct rtmount_options {
+	bool bind, recursive, copy_up;
+	bool idmap, idmap_recursive;
+	struct mount_attr_change change; /* for new file systems, change.set are the attributes of the mount */
+	const char **params;             /* for the file system, NULL-terminated; in the arena */
+	size_t n_params;
+};
+
+/* Options as runc reads them; everything unknown is the file system's. ES_E_INVALID for one that cannot be. */
+es_err *rtmount_options(struct arena *a, char *const *options, struct rtmount_options *ret) ES_CHECKED;
+/* Names that rtmount_options knows, NULL at the end, for `features`. */
+const char *rtmount_option_name(size_t i);
+
+/* What the mounts need to know. All descriptors are borrowed. */
+struct rtmount_ctx {
+	struct arena *a;
+	int root;   /* the container's root, attached in this mount namespace */
+	int bundle; /* directory that relative sources start from */
+	int proc;   /* detached procfs of the container, mounted where config.json wants it */
+	const struct cgroup_host *cgroup_host;
+	const char *cgroup_path;
+	bool cgroup_ns;        /* the process is in a cgroup namespace of its own */
+	es_err *(*cgroup_ready)(void *arg); /* called once before a cgroup file system is mounted */
+	void *arg;
+	int dev_fd; /* /dev of the container when it was a mount that must become read-only in the end, else -1 */
+};
+
+es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
+/* maskedPaths and readonlyPaths; missing paths are fine. */
+es_err *rtmount_masks(struct rtmount_ctx *c, const struct oci_linux *l) ES_CHECKED;
+/* MS_* of a rootfsPropagation word; 0 for "" or NULL. */
+uint64_t rtmount_propagation(const char *word);

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtproc.c: limits, identity, filters and the final exec of a container's process. */
+#include "runtime/rtproc.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "sys/seccomp.h"
+
+#define RTPROC_PASSWD_MAX (4u << 20)
+#define RTPROC_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* strerror as Go spells it: runc's texts, which docker's clients match on, begin in lower case. */
+static const char *lower_error(int errnum, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", strerror(errnum));
+	buf[0] = (char)tolower((unsigned char)buf[0]);
+	return buf;
+}
+
+/* ---- prepare ---- */
+
+static uint64_t cap_set(char *const *names, const char *which)
+{
+	const char *unknown = NULL;
+	uint64_t set = caps_set(names, &unknown);
+
+	if (unknown)
+		log_line(LOG_L_WARN, "ignoring unknown capability %s in %s", unknown, which);
+	return set;
+}
+
+static es_err *prepare_caps(const struct oci_caps *c, struct rtproc *r)
+{
+	uint64_t host;
+
+	if (!c)
+		return NULL;
+	ES_TRY(caps_bounding(&host));
+	r->has_caps = true;
+	r->caps = (struct caps){
+		.bounding = cap_set(c->bounding, "bounding") & host,
+		.effective = cap_set(c->effective, "effective") & host,
+		.permitted = cap_set(c->permitted, "permitted") & host,
+		.inheritable = cap_set(c->inheritable, "inheritable") & host,
+		.ambient = cap_set(c->ambient, "ambient") & host,
+	};
+	return NULL;
+}
+
+static es_err *prepare_label(struct arena *a, struct rtproc *r)
+{
+	const struct oci_process *p = r->p;
+
+	if (!str_empty(p->apparmor_profile)) {
+		if (access("/sys/kernel/security/apparmor", F_OK) < 0)
+			return es_err_new(ES_E_UNSUPPORTED, "process.apparmorProfile: AppArmor is not enabled in this kernel");
+		r->lsm_text = arena_printf(a, "exec %s", p->apparmor_profile);
+		r->lsm_file = access("/proc/self/attr/apparmor/exec", F_OK) == 0 ? "thread-self/attr/apparmor/exec"
+										 : "thread-self/attr/exec";
+	} else if (!str_empty(p->selinux_label)) {
+		if (access("/sys/fs/selinux", F_OK) < 0)
+			return es_err_new(ES_E_UNSUPPORTED, "process.selinuxLabel: SELinux is not enabled in this kernel");
+		r->lsm_text = p->selinux_label;
+		r->lsm_file = "thread-self/attr/exec";
+	}
+	return NULL;
+}
+
+es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,
+		       struct rtproc *ret)
+{
+	struct rtproc r = { .p = p, .lsm_fd = -1, .env = strv_arena_dup(a, p->env) };
+	const struct oci_seccomp *sc = container->linux_ ? container->linux_->seccomp : NULL;
+
+	ES_TRY(prepare_caps(p->capabilities, &r));
+	ES_TRY(oci_runtime_gids(a, &p->user, &r.gids, &r.n_gids));
+	if (sc) {
+		if (!str_empty(sc->listener_path))
+			return es_err_new(ES_E_UNSUPPORTED, "linux.seccomp.listenerPath is not supported");
+		if (!sc->flags)
+			r.seccomp_flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+		for (char **f = sc->flags; f && *f; f++) {
+			unsigned bit;
+
+			ES_TRY(es_err_in(seccomp_flag(*f, &bit), "linux.seccomp.flags"));
+			r.seccomp_flags |= bit;
+		}
+	}
+	ES_TRY(prepare_label(a, &r));
+	*ret = r;
+	return NULL;
+}
+
+/* ---- limits ---- */
+
+static const struct {
+	const char *name;
+	int resource;
+} rlimits[] = {
+	{ "RLIMIT_AS", RLIMIT_AS },           { "RLIMIT_CORE", RLIMIT_CORE },
+	{ "RLIMIT_CPU", RLIMIT_CPU },         { "RLIMIT_DATA", RLIMIT_DATA },
+	{ "RLIMIT_FSIZE", RLIMIT_FSIZE },     { "RLIMIT_LOCKS", RLIMIT_LOCKS },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK }, { "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE },
+	{ "RLIMIT_NICE", RLIMIT_NICE },       { "RLIMIT_NOFILE", RLIMIT_NOFILE },
+	{ "RLIMIT_NPROC", RLIMIT_NPROC },     { "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },   { "RLIMIT_RTTIME", RLIMIT_RTTIME },
+	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING }, { "RLIMIT_STACK", RLIMIT_STACK },
+};
+
+static es_err *set_rlimit(const struct oci_rlimit *want)
+{
+	struct rlimit lim = { .rlim_cur = want->soft, .rlim_max = want->hard }, have;
+	int resource = -1;
+
+	for (size_t i = 0; i < ES_N(rlimits); i++)
+		if (str_eq(rlimits[i].name, want->type))
+			resource = rlimits[i].resource;
+	if (resource < 0)
+		return es_err_new(ES_E_INVALID, "process.rlimits: unknown type \"%s\"", want->type);
+	if (syscall(SYS_prlimit64, 0, resource, &lim, NULL) == 0)
+		return NULL;
+	if (errno != EPERM)
+		return es_err_sys(errno, "set %s", want->type);
+	/* Without CAP_SYS_RESOURCE the hard limit cannot be raised: keep ours, and say so. */
+	if (syscall(SYS_prlimit64, 0, resource, NULL, &have) < 0)
+		return es_err_sys(errno, "read %s", want->type);
+	if (lim.rlim_max > have.rlim_max)
+		lim.rlim_max = have.rlim_max;
+	if (lim.rlim_cur > lim.rlim_max)
+		lim.rlim_cur = lim.rlim_max;
+	if (syscall(SYS_prlimit64, 0, resource, &lim, NULL) < 0)
+		return es_err_sys(errno, "set %s", want->type);
+	log_line(LOG_L_WARN, "%s: kept at %llu, CAP_SYS_RESOURCE is missing", want->type, (unsigned long long)lim.rlim_max);
+	return NULL;
+}
+
+static es_err *set_oom_score_adj(int64_t want, int proc)
+{
+	es_autofree char *have = NULL;
+	char text[16];
+	es_err *err;
+
+	snprintf(text, sizeof text, "%lld", (long long)want);
+	err = file_put(proc, "self/oom_score_adj", text);
+	if (!err || (es_err_errno(err) != EACCES && es_err_errno(err) != EPERM))
+		return err;
+	es_err_drop(err);
+	ES_TRY(file_read(proc, "self/oom_score_adj", 64, &have, NULL));
+	log_line(LOG_L_WARN, "oom_score_adj: kept at %s instead of %s, CAP_SYS_RESOURCE is missing", str_trim(have), text);
+	return NULL;
+}
+
+struct name_value {
+	const char *name;
+	int value;
+};
+
+static int value_of(const struct name_value *rows, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(rows[i].name, name))
+			return rows[i].value;
+	return -1;
+}
+
+static es_err *set_io_priority(const struct oci_io_priority *io)
+{
+	static const struct name_value classes[] = { { "IOPRIO_CLASS_RT", 1 }, { "IOPRIO_CLASS_BE", 2 }, { "IOPRIO_CLASS_IDLE", 3 } };
+	int class = value_of(classes, ES_N(classes), io->class);
+
+	if (class < 0 || io->priority < 0 || io->priority > 7)
+		return es_err_new(ES_E_INVALID, "process.ioPriority: %s %d is not one", io->class, io->priority);
+	if (syscall(SYS_ioprio_set, 1, 0, class << 13 | io->priority) < 0)
+		return es_err_sys(errno, "process.ioPriority");
+	return NULL;
+}
+
+/* struct sched_attr of sched_setattr(2); no C library header has it everywhere. */
+struct rtproc_sched_attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+static es_err *set_scheduler(const struct oci_scheduler *s)
+{
+	static const struct name_value policies[] = {
+		{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },       { "SCHED_BATCH", 3 },
+		{ "SCHED_ISO", 4 },   { "SCHED_IDLE", 5 }, { "SCHED_DEADLINE", 6 },
+	};
+	static const struct name_value flags[] = {
+		{ "SCHED_FLAG_RESET_ON_FORK", 1 }, { "SCHED_FLAG_RECLAIM", 2 },        { "SCHED_FLAG_DL_OVERRUN", 4 },
+		{ "SCHED_FLAG_KEEP_POLICY", 8 },   { "SCHED_FLAG_KEEP_PARAMS", 16 },   { "SCHED_FLAG_UTIL_CLAMP_MIN", 32 },
+		{ "SCHED_FLAG_UTIL_CLAMP_MAX", 64 },
+	};
+	int policy = value_of(policies, ES_N(policies), s->policy);
+	struct rtproc_sched_attr attr = {
+		.size = sizeof attr, .policy = (uint32_t)policy, .nice = s->nice, .priority = (uint32_t)s->priority,
+		.runtime = s->runtime, .deadline = s->deadline, .period = s->period,
+	};
+
+	if (policy < 0)
+		return es_err_new(ES_E_INVALID, "process.scheduler.policy: \"%s\" is not one", s->policy);
+	for (char **f = s->flags; f && *f; f++) {
+		int bit = value_of(flags, ES_N(flags), *f);
+
+		if (bit < 0)
+			return es_err_new(ES_E_INVALID, "process.scheduler.flags: \"%s\" is not one", *f);
+		attr.flags |= (uint64_t)bit;
+	}
+	return syscall(SYS_sched_setattr, 0, &attr, 0u) < 0 ? es_err_sys(errno, "process.scheduler") : NULL;
+}
+
+es_err *rtproc_limits(struct rtproc *r, int proc)
+{
+	if (r->lsm_text) {
+		r->lsm_fd = openat(proc, r->lsm_file, O_WRONLY | O_CLOEXEC);
+		if (r->lsm_fd < 0)
+			return es_err_sys(errno, "open /proc/%s", r->lsm_file);
+	}
+	FIELD_LIST_EACH(const struct oci_rlimit, l, &r->p->rlimits)
+		ES_TRY(set_rlimit(l));
+	if (r->p->oom_score_adj.set)
+		ES_TRY(set_oom_score_adj(r->p->oom_score_adj.v, proc));
+	if (r->p->io_priority)
+		ES_TRY(set_io_priority(r->p->io_priority));
+	if (r->p->scheduler)
+		ES_TRY(set_scheduler(r->p->scheduler));
+	return NULL;
+}
+
+/* ---- identity ---- */
+
+es_err *rtproc_seal_fds(const struct rtproc *r)
+{
+	int from = 3 + r->preserve_fds;
+
+	if (syscall(SYS_close_range, (unsigned)from, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) < 0)
+		return es_err_sys(errno, "close_range");
+	for (int fd = 3; fd < from; fd++)
+		ES_TRY(es_err_in(file_set_cloexec(fd, false), "preserved descriptor %d", fd));
+	return NULL;
+}
+
+es_err *rtproc_own_stdio(const struct rtproc *r)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0) {
+			if (errno == EBADF)
+				continue;
+			return es_err_sys(errno, "standard stream %d", fd);
+		}
+		if (st.st_uid == r->p->user.uid || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+			continue;
+		if (fchown(fd, r->p->user.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS && errno != EINVAL)
+			return es_err_sys(errno, "own standard stream %d", fd);
+	}
+	return NULL;
+}
+
+/* The home directory of UID in the container's /etc/passwd, "/" when it is not there. */
+static char *home_of(uint32_t uid)
+{
+	es_autofree char *text = NULL;
+	es_autoerr es_err *err = file_read(AT_FDCWD, "/etc/passwd", RTPROC_PASSWD_MAX, &text, NULL);
+
+	if (err)
+		return es_xstrdup("/");
+	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		es_autostrv part = strv_split(line, ':');
+		uint64_t id;
+
+		if (strv_len(part) < 6)
+			continue;
+		err = str_to_u64(part[2], 10, &id);
+		if (err) {
+			es_err_free(ES_TAKE(err));
+			continue;
+		}
+		if (id == uid)
+			return es_xstrdup(*part[5] ? part[5] : "/");
+	}
+	return es_xstrdup("/");
+}
+
+static void set_home(struct rtproc *r)
+{
+	es_autofree char *home = NULL, *line = NULL;
+	size_t n = strv_len(r->env);
+	char **env;
+
+	if (!str_empty(strv_env_get(r->env, "HOME")))
+		return;
+	home = home_of(r->p->user.uid);
+	env = es_xcalloc(n + 2, sizeof *env); /* lives until exec */
+	for (size_t i = 0, at = 0; i < n; i++)
+		if (!str_starts(r->env[i], "HOME="))
+			env[at++] = r->env[i];
+	for (n = 0; env[n];)
+		n++;
+	env[n] = es_xasprintf("HOME=%s", home);
+	r->env = env;
+}
+
+static es_err *own_keyring(const char *name)
+{
+	if (!name || syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name, 0, 0, 0) >= 0)
+		return NULL;
+	if (errno == ENOSYS || errno == EPERM || errno == EACCES || errno == EDQUOT)
+		return NULL; /* no keyrings here, or forbidden: nothing to share either */
+	return es_err_sys(errno, "session keyring");
+}
+
+/* The kernel says "(unreachable)…" for a directory outside the root: a descriptor that leaked in would lead there. */
+static es_err *enter_cwd(const struct rtproc *r, bool *done)
+{
+	char at[4096], why[128];
+
+	if (*done)
+		return NULL;
+	if (chdir(r->p->cwd) < 0) {
+		if (errno == EACCES || errno == EPERM)
+			return NULL; /* tried again as the user */
+		return es_err_new(ES_E_INVALID, "chdir to cwd (\"%s\") set in config.json failed: %s", r->p->cwd,
+				  lower_error(errno, why, sizeof why));
+	}
+	if (syscall(SYS_getcwd, at, sizeof at) < 0 || at[0] != '/')
+		return es_err_new(ES_E_FORBIDDEN, "current working directory is outside of container mount namespace root");
+	*done = true;
+	return NULL;
+}
+
+static es_err *set_user(const struct rtproc *r)
+{
+	const struct oci_user *u = &r->p->user;
+
+	/* Raw calls: the C library's would look for other threads, and we share memory with our parent. */
+	if (syscall(SYS_setgroups, r->n_gids, r->gids) < 0 && !(errno == EPERM && r->n_gids == 0))
+		return es_err_sys(errno, "set additional groups");
+	if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
+		return es_err_sys(errno, "set gid %u", u->gid);
+	if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
+		return es_err_sys(errno, "set uid %u", u->uid);
+	return NULL;
+}
+
+static es_err *write_label(const struct rtproc *r)
+{
+	if (!r->lsm_text)
+		return NULL;
+	return es_err_in(file_write_all(r->lsm_fd, r->lsm_text, strlen(r->lsm_text)), "security label");
+}
+
+es_err *rtproc_become(struct rtproc *r)
+{
+	bool in_cwd = false;
+	char why[128];
+
+	ES_TRY(own_keyring(r->keyring));
+	ES_TRY(write_label(r));
+	set_home(r);
+	if (r->p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return es_err_sys(errno, "no_new_privs");
+	if (r->seccomp && !r->p->no_new_privileges)
+		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
+	ES_TRY(enter_cwd(r, &in_cwd));
+	if (r->has_caps) {
+		ES_TRY(caps_limit(&r->caps));
+		ES_TRY(caps_keep());
+	}
+	ES_TRY(set_user(r));
+	ES_TRY(enter_cwd(r, &in_cwd));
+	if (!in_cwd)
+		return es_err_new(ES_E_FORBIDDEN, "chdir to cwd (\"%s\") set in config.json failed: %s", r->p->cwd,
+				  lower_error(errno, why, sizeof why));
+	if (r->has_caps)
+		ES_TRY(caps_apply(&r->caps));
+	umask(r->p->user.umask.set ? (mode_t)r->p->user.umask.v : 022);
+	return NULL;
+}
+
+/* ---- the command ---- */
+
+/* 0, or why PATH cannot be executed. */
+static int exec_problem(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+		return errno;
+	return S_ISREG(st.st_mode) ? 0 : EACCES;
+}
+
+es_err *rtproc_lookup(const struct rtproc *r, char **ret_path)
+{
+	const char *name = r->p->args[0], *path = strv_env_get(r->env, "PATH");
+	char why[128];
+	es_autostrv dirs = NULL;
+	int problem = 0;
+
+	if (strchr(name, '/')) {
+		problem = exec_problem(name);
+		if (!problem) {
+			*ret_path = es_xstrdup(name);
+			return NULL;
+		}
+		lower_error(problem, why, sizeof why);
+		if (problem == EISDIR || problem == EACCES)
+			return es_err_new(ES_E_INVALID, "exec: \"%s\": %s", name, why);
+		return es_err_new(ES_E_INVALID, "exec: \"%s\": stat %s: %s", name, name, why);
+	}
+	dirs = strv_split(path ? path : RTPROC_DEFAULT_PATH, ':');
+	for (char **d = dirs; d && *d; d++) {
+		es_autofree char *try = es_xasprintf("%s/%s", **d ? *d : ".", name);
+
+		if (exec_problem(try) == 0) {
+			*ret_path = ES_TAKE(try);
+			return NULL;
+		}
+	}
+	return es_err_new(ES_E_INVALID, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+es_err *rtproc_exec(const struct rtproc *r, const char *path)
+{
+	char why[128];
+
+	if (r->seccomp && r->p->no_new_privileges)
+		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
+	execve(path, r->p->args, r->env);
+	return es_err_new(ES_E_INVALID, "exec %s: %s", path, lower_error(errno, why, sizeof why));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtproc.h: what config.json says about a process, prepared outside and put on by the process itself. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "spec/oci_runtime.h"
+#include "sys/caps.h"
+
+/* Prepared by the parent, in its arena; applied by the child. */
+struct rtproc {
+	const struct oci_process *p;
+	char **env;
+	bool has_caps;
+	struct caps caps; /* already without what this machine's bounding set lacks */
+	uint32_t *gids;
+	size_t n_gids;
+	const void *seccomp; /* BPF program; NULL: none */
+	size_t seccomp_len;
+	unsigned seccomp_flags;
+	const char *keyring; /* name of a session keyring of its own; NULL: keep the caller's */
+	int preserve_fds;    /* descriptors 3 .. 2+N stay open */
+	const char *lsm_text, *lsm_file; /* security label and the file of procfs that takes it; NULL: none */
+	int lsm_fd;                      /* that file, opened by the child */
+};
+
+/* CONTAINER is the container's config (its seccomp profile and label hold for exec too); P the process. */
+es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,
+		       struct rtproc *ret) ES_CHECKED;
+
+/* In the child, in this order. */
+/* Descriptors above the standard streams and those to preserve do not survive exec. */
+es_err *rtproc_seal_fds(const struct rtproc *r) ES_CHECKED;
+/* Limits, priorities, and the label's file; PROC is a descriptor of a procfs that belongs to the caller's pid namespace or the host. */
+es_err *rtproc_limits(struct rtproc *r, int proc) ES_CHECKED;
+/* Standard streams belong to the container's user, so that re-opening /dev/stdout works for him. */
+es_err *rtproc_own_stdio(const struct rtproc *r) ES_CHECKED;
+/* Keyring, working directory, capabilities, user, no_new_privs, seccomp: afterwards the process is the container's.
+ * With no_new_privs the filter waits for rtproc_exec, so that it need not allow what happens here. */
+es_err *rtproc_become(struct rtproc *r) ES_CHECKED;
+/* Find the command as the container's user; the text is runc's: exec: "x": executable file not found in $PATH. */
+es_err *rtproc_lookup(const struct rtproc *r, char **ret_path) ES_CHECKED;
+/* Does not return unless it fails. */
+es_err *rtproc_exec(const struct rtproc *r, const char *path) ES_CHECKED;
