@@ -63,6 +63,13 @@ static bool find_letter(const struct opt *rows, size_t base, char letter, struct
 	return false;
 }
 
+bool opt_has_letter(const struct opt *rows, char letter)
+{
+	struct opt_at o;
+
+	return find_letter(rows, 0, letter, &o);
+}
+
 /* Values. Each kind has a reader; the texts of errors are Go's strconv and time. */
 
 static es_err *set_bool(const char *text, void *at)
@@ -386,24 +393,23 @@ static void head_of(const struct opt *row, struct es_buf *out)
 		es_buf_printf(out, " %s", value);
 }
 
-static bool shows_default(const struct opt *row)
+/* What help calls the default; NULL when it is nothing worth showing. */
+static const char *default_of(const struct opt *row)
 {
 	static const char *const nothing[] = { "", "0", "false", "0s", NULL };
 
-	if (!row->def || (row->flags & OPT_NO_DEFAULT))
-		return false;
-	return !strv_has((char *const *)nothing, row->def);
+	if (row->shown)
+		return *row->shown ? row->shown : NULL;
+	return row->def && !strv_has((char *const *)nothing, row->def) ? row->def : NULL;
 }
 
 static void text_of(const struct opt *row, struct es_buf *out)
 {
+	const char *def = default_of(row);
+
 	es_buf_adds(out, row->help ? row->help : "");
-	if (!shows_default(row))
-		return;
-	if (row->kind == OPT_STR)
-		es_buf_printf(out, " (default \"%s\")", row->def);
-	else
-		es_buf_printf(out, " (default %s)", row->def);
+	if (def)
+		es_buf_printf(out, row->kind == OPT_STR ? " (default \"%s\")" : " (default %s)", def);
 }
 
 /* Where to cut S so that it fits ROOM columns: pflag lets a line run over by SLOP rather than leave a short orphan. */

@@ -23,8 +23,7 @@ enum opt_kind {
 };
 
 enum opt_flags {
-	OPT_HIDDEN = 1 << 0,     /* works, but neither help nor completion shows it */
-	OPT_NO_DEFAULT = 1 << 1, /* help does not show the default */
+	OPT_HIDDEN = 1 << 0, /* works, but neither help nor completion shows it */
 };
 
 struct opt {
@@ -35,6 +34,7 @@ struct opt {
 	size_t offset;          /* of the value in the caller's struct */
 	const char *value_name; /* as help shows it; NULL: the kind's own word */
 	const char *def;        /* default, written as a user would; NULL: nothing is stored */
+	const char *shown;      /* default as help shows it, where it is not def's own text; "" shows none */
 	const char *help;
 	const char *deprecated;             /* what to do instead; also hides the row */
 	es_err *(*check)(const char *text); /* of one value, before it is stored; may be NULL */
@@ -91,6 +91,8 @@ es_err *opt_set(const struct opt *rows, void *values, const char *name, const ch
 void opt_help(const struct opt *rows, size_t width, struct es_buf *out);
 /* The rows flat and sorted by name, without the tables between; *RET is the caller's, returns how many. */
 size_t opt_sorted(const struct opt *rows, const struct opt ***ret);
+/* Does a row have the letter? */
+bool opt_has_letter(const struct opt *rows, char letter);
 bool opt_is_visible(const struct opt *row);
 /* The word help shows for the value: "string", "list", "" for a bool. */
 const char *opt_value_name(const struct opt *row);

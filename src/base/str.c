@@ -233,6 +233,17 @@ char **strv_split(const char *s, char sep)
 	}
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(char **v)
+{
+	if (v)
+		qsort(v, strv_len(v), sizeof *v, by_bytes);
+}
+
 char *strv_join(char *const *v, const char *sep)
 {
 	size_t len = 0, sep_len = strlen(sep);

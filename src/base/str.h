@@ -42,6 +42,7 @@ void strv_take(char ***v, char *s);
 bool strv_has(char *const *v, const char *s);
 /* Split at every SEP; empty parts are kept. */
 char **strv_split(const char *s, char sep);
+void strv_sort(char **v); /* by bytes */
 char *strv_join(char *const *v, const char *sep); /* heap */
 /* Find "KEY=…" in V and return what follows "=", or NULL. */
 const char *strv_env_get(char *const *v, const char *key);
