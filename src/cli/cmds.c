@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmds.c: the program as a list: every group and every command. */
+#include "cli/cmd.h"
+
+#define GROUP(id, name, text, ...)                                                                 \
+	static const struct cmd group_##id = {                                                      \
+		.paths = name, .summary = text, .section = CMD_MANAGEMENT, __VA_ARGS__ \
+	}
+GROUP(builder, "builder", "Manage builds");
+GROUP(container, "container", "Manage containers");
+GROUP(context, "context", "Manage contexts");
+GROUP(image, "image", "Manage images");
+GROUP(network, "network", "Manage networks");
+GROUP(system, "system", "Manage the daemon and what it keeps");
+GROUP(volume, "volume", "Manage volumes", .usage = "COMMAND");
+
+#define COMMANDS(X)                                                                                                         \
+	/* the common ones, in the order of the top-level help */                                                           \
+	X(run) X(exec) X(ps) X(pull) X(push) X(images) X(version) X(info)                                                   \
+	X(attach) X(create) X(inspect_any) X(inspect_container) X(inspect_image) X(inspect_network) X(inspect_volume)       \
+	X(kill) X(logs) X(pause) X(rename) X(restart) X(rm) X(rmi) X(start) X(stop) X(tag) X(unpause) X(wait)
+
+#define DECLARE(id) extern const struct cmd cmd_##id;
+COMMANDS(DECLARE)
+
+#define LIST(id) &cmd_##id,
+const struct cmd *const cmds[] = {
+	COMMANDS(LIST) &group_builder, &group_container, &group_context, &group_image, &group_network, &group_system, &group_volume, NULL,
+};

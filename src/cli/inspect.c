@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inspect.c: print the daemon's documents: as one indented array, or through a template each. */
+#include "cli/inspect.h"
+
+#include "cli/format.h"
+#include "codec/gotmpl.h"
+#include "spec/docker_ctr.h"
+
+static es_err *get(struct cli *c, const char *path, const char *query, struct json **ret)
+{
+	return client_get(c, path, query, ret);
+}
+
+es_err *inspect_get_container(struct cli *c, const char *name, struct json **ret)
+{
+	return get(c, client_path(c, "/containers/%s/json", name), NULL, ret);
+}
+
+es_err *inspect_get_image(struct cli *c, const char *name, struct json **ret)
+{
+	return get(c, client_path(c, "/images/%s/json", name), NULL, ret);
+}
+
+es_err *inspect_get_network(struct cli *c, const char *name, struct json **ret)
+{
+	return get(c, client_path(c, "/networks/%s", name), NULL, ret);
+}
+
+es_err *inspect_get_volume(struct cli *c, const char *name, struct json **ret)
+{
+	return get(c, client_path(c, "/volumes/%s", name), NULL, ret);
+}
+
+/* Docker runs the template on Go structs; ours runs on the document, where every object is a map. What a map cannot show in the
+ * same way is the printed form of a whole struct ({{.Config.Healthcheck}}). */
+static es_err *print_template(struct cli *c, const struct gotmpl *t, const struct json *doc, struct es_buf *out)
+{
+	const struct gotmpl_env env = { .flags = GOTMPL_MISSING_KEY_ERROR };
+	size_t before = out->len;
+	es_err *err = gotmpl_exec(t, &env, doc, out);
+
+	if (err) {
+		out->len = before;
+		es_buf_addc(out, '\n');
+		return es_err_in(err, "template parsing error");
+	}
+	es_buf_addc(out, '\n');
+	return NULL;
+}
+
+static es_err *collect(struct cli *c, char *const *names, inspect_get getter, struct json *array)
+{
+	es_err *first = NULL;
+
+	for (; *names; names++) {
+		struct json *doc = NULL;
+		es_err *err = getter(c, *names, &doc);
+
+		if (err && first) {
+			es_err *both = es_err_new(es_err_class(first), "%s\n%s", es_err_text(first), es_err_text(err));
+
+			es_err_free(first);
+			es_err_free(err);
+			first = both;
+		} else if (err) {
+			first = err;
+		} else if (doc) {
+			json_append(array, doc);
+		}
+	}
+	return first;
+}
+
+/* "template parsing error: …" with docker's status. */
+static es_err *bad_template(struct cli *c, es_err *err)
+{
+	if (err)
+		c->status = CLI_STATUS_TEMPLATE;
+	return es_err_in(err, "template parsing error");
+}
+
+es_err *inspect_print(struct cli *c, char *const *names, const char *format, inspect_get getter)
+{
+	struct json *array = json_new_array(c->arena);
+	es_autobuf out = ES_BUF(CLI_TEXT_MAX);
+	struct gotmpl *t = NULL;
+	es_err *missing, *err = NULL;
+
+	if (!str_empty(format) && !str_eq(format, "json"))
+		ES_TRY(bad_template(c, gotmpl_parse(c->arena, "", format, strlen(format), &t)));
+	missing = collect(c, names, getter, array);
+	if (t) {
+		JSON_EACH(doc, array)
+			if (!err)
+				err = print_template(c, t, doc, &out);
+		if (!array->n)
+			es_buf_addc(&out, '\n');
+	} else {
+		if (str_eq(format, "json"))
+			json_write(&out, array, JSON_W_NO_HTML_ESCAPE);
+		else
+			json_write_indent(&out, array, "", "    ", JSON_W_NO_HTML_ESCAPE);
+		es_buf_addc(&out, '\n');
+	}
+	cli_out(&out);
+	if (missing)
+		cli_report(c, missing);
+	return err;
+}
