@@ -360,6 +360,13 @@ static es_err *check_runtime(struct engine *e, const char *name)
 	return es_err_new(ES_E_INVALID, "unknown or invalid runtime name: %s", name);
 }
 
+es_err *ctr_host_config_check(const struct docker_host_config *hc)
+{
+	ES_TRY(check_restart(hc));
+	ES_TRY(check_memory(hc));
+	return check_cpu(hc);
+}
+
 static es_err *check_all(struct engine *e, const struct docker_config *c, const struct docker_host_config *hc)
 {
 	int signal;
@@ -373,9 +380,7 @@ static es_err *check_all(struct engine *e, const struct docker_config *c, const 
 		ES_TRY(check_health(c->healthcheck));
 	if (hc->shm_size < 0)
 		return es_err_new(ES_E_INVALID, "SHM size can not be less than 0");
-	ES_TRY(check_restart(hc));
-	ES_TRY(check_memory(hc));
-	ES_TRY(check_cpu(hc));
+	ES_TRY(ctr_host_config_check(hc));
 	ES_TRY(check_log(&hc->log_config));
 	ES_TRY(check_unsupported(hc));
 	ES_TRY(check_namespaces(e, hc));

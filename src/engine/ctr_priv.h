@@ -136,6 +136,8 @@ static inline bool ctr_is_up(const struct ctr *c)
 char *ctr_dir(const struct ctr *c);
 
 /* --- ctr_create.c --- */
+/* Restart policy, memory and processors: what create and update check alike. */
+es_err *ctr_host_config_check(const struct docker_host_config *hc) ES_CHECKED;
 char *ctr_random_name(struct engine *e);
 es_err *ctr_name_check(const char *name) ES_CHECKED;
 
