@@ -10,6 +10,9 @@
 #define UDATA_RULE_COMMENT 0 /* libnftnl's type number; a TLV of one byte each, then the text with its NUL */
 #define RTN_LOCAL_TYPE 2     /* RTN_LOCAL of rtnetlink */
 
+/* Only nft(8) reads these: how to print what is in a set. TLVs of one byte each and a number of 4. */
+enum { UDATA_SET_KEY_ORDER = 0, UDATA_SET_DATA_ORDER = 1, ORDER_HOST = 1, ORDER_BIG = 2 };
+
 /* ---- batches ---- */
 
 static void begin_msg(struct nft_batch *b, uint16_t type, uint16_t flags)
@@ -88,6 +91,16 @@ void nft_chain_add(struct nft_batch *b, const char *name, const struct nft_hook 
 
 /* ---- sets ---- */
 
+static void put_orders(struct nl_msgs *m, uint32_t key_order)
+{
+	const uint32_t data_order = ORDER_BIG;
+	char udata[12] = { UDATA_SET_KEY_ORDER, 4, [6] = UDATA_SET_DATA_ORDER, 4 };
+
+	memcpy(udata + 2, &key_order, 4);
+	memcpy(udata + 8, &data_order, 4);
+	nl_put(m, NFTA_SET_USERDATA, udata, sizeof udata);
+}
+
 void nft_set_add(struct nft_batch *b, const struct nft_set *s)
 {
 	struct nl_msgs *m = &b->msgs;
@@ -103,6 +116,7 @@ void nft_set_add(struct nft_batch *b, const struct nft_set *s)
 		nl_put_be32(m, NFTA_SET_DATA_TYPE, s->data_type);
 		nl_put_be32(m, NFTA_SET_DATA_LEN, s->data_len);
 	}
+	put_orders(m, s->key_type == NFT_T_IFNAME ? ORDER_HOST : ORDER_BIG);
 	nl_end(m);
 }
 
@@ -144,12 +158,22 @@ void nft_elem_del(struct nft_batch *b, const struct nft_set *s, const void *key)
 
 /* ---- rules ---- */
 
-void nft_rule(struct nft_batch *b, const char *chain)
+static void begin_rule(struct nft_batch *b, const char *chain, uint16_t flags)
 {
-	begin_msg(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	begin_msg(b, NFT_MSG_NEWRULE, (uint16_t)(NLM_F_CREATE | flags));
 	nl_put_str(&b->msgs, NFTA_RULE_TABLE, b->table);
 	nl_put_str(&b->msgs, NFTA_RULE_CHAIN, chain);
 	b->exprs = nl_nest(&b->msgs, NFTA_RULE_EXPRESSIONS);
+}
+
+void nft_rule(struct nft_batch *b, const char *chain)
+{
+	begin_rule(b, chain, NLM_F_APPEND);
+}
+
+void nft_rule_first(struct nft_batch *b, const char *chain)
+{
+	begin_rule(b, chain, 0);
 }
 
 void nft_rule_end(struct nft_batch *b, const char *comment)

@@ -55,7 +55,8 @@ void nft_elem_del(struct nft_batch *b, const struct nft_set *s, const void *key)
 
 /* --- rules: expressions between nft_rule and nft_rule_end, worked off until one does not match --- */
 
-void nft_rule(struct nft_batch *b, const char *chain);
+void nft_rule(struct nft_batch *b, const char *chain);       /* behind the others */
+void nft_rule_first(struct nft_batch *b, const char *chain); /* before them */
 /* COMMENT as nft lists it; NULL: none. */
 void nft_rule_end(struct nft_batch *b, const char *comment);
 void nft_rule_del(struct nft_batch *b, const char *chain, uint64_t handle);

@@ -25,7 +25,8 @@ struct rtnl_link_opts {
 void rtnl_link_set(struct nl_msgs *m, const struct rtnl_link_opts *o);
 void rtnl_link_del(struct nl_msgs *m, int index);
 void rtnl_bridge_new(struct nl_msgs *m, const struct rtnl_link_opts *o);
-/* A pair: HERE in this namespace, THERE (name, mac, mtu, up) in the one of NETNS_FD. */
+/* A pair: HERE in this namespace, THERE (name, mac, mtu) in the one of NETNS_FD. THERE cannot be born up: the kernel
+ * configures it before it knows its peer (ENOTCONN). */
 void rtnl_veth_new(struct nl_msgs *m, const struct rtnl_link_opts *here, const struct rtnl_link_opts *there, int netns_fd);
 /* ADDR: 4 or 16 bytes as FAMILY says. IFA_F_* FLAGS. */
 void rtnl_addr_add(struct nl_msgs *m, int index, int family, const void *addr, unsigned bits, uint32_t flags);
