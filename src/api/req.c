@@ -60,6 +60,20 @@ es_err *req_i64(const struct req *r, const char *name, int64_t otherwise, int64_
 	return es_err_new(ES_E_INTERNAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", v);
 }
 
+static es_err *one_size(const struct req *r, const char *name, int64_t *ret)
+{
+	ES_TRY(es_err_as(req_i64(r, name, 0, ret), ES_E_INVALID));
+	if (*ret < 0 || *ret > UINT16_MAX)
+		return es_err_new(ES_E_INVALID, "invalid terminal size %s=%lld", name, (long long)*ret);
+	return NULL;
+}
+
+es_err *req_size(const struct req *r, int64_t *ret_width, int64_t *ret_height)
+{
+	ES_TRY(one_size(r, "h", ret_height));
+	return one_size(r, "w", ret_width);
+}
+
 es_err *req_time(const struct req *r, const char *name, int64_t otherwise, int64_t *ret_ns)
 {
 	const char *v = req_query(r, name);
@@ -69,7 +83,7 @@ es_err *req_time(const struct req *r, const char *name, int64_t otherwise, int64
 	es_err *err;
 
 	*ret_ns = otherwise;
-	if (str_empty(v) || str_eq(v, "0"))
+	if (str_empty(v))
 		return NULL;
 	err = str_to_i64(whole, 10, &seconds);
 	for (const char *p = dot ? dot + 1 : ""; !err && *p; p++, digit /= 10) {

@@ -31,7 +31,9 @@ bool req_bool(const struct req *r, const char *name, bool otherwise);
 /* OTHERWISE when absent or empty. ES_E_INTERNAL with Go's text for what is no number (docker answers 500 there; es_err_as() where
  * it does not). */
 es_err *req_i64(const struct req *r, const char *name, int64_t otherwise, int64_t *ret) ES_CHECKED;
-/* Unix seconds with an optional fraction, as ns; OTHERWISE when absent, "" or "0". */
+/* The "h" and "w" of a terminal, 0 to 65535. ES_E_INVALID. */
+es_err *req_size(const struct req *r, int64_t *ret_width, int64_t *ret_height) ES_CHECKED;
+/* Unix seconds with an optional fraction, as ns; OTHERWISE when absent or empty. */
 es_err *req_time(const struct req *r, const char *name, int64_t otherwise, int64_t *ret_ns) ES_CHECKED;
 /* The "filters" parameter. ALLOWED (NULL-terminated; NULL: any): ES_E_INVALID "invalid filter 'x'". */
 es_err *req_filters(const struct req *r, const char *const *allowed, struct filters *ret) ES_CHECKED;

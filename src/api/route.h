@@ -19,6 +19,8 @@ struct route {
 };
 
 extern const struct route routes_system[];
+extern const struct route routes_containers[], routes_streams[], routes_logs[], routes_archive[];
+extern const struct route routes_exec[];
 extern const struct route routes_swarm[];
 
 /* The row for METHOD and PATH (decoded, without version), or NULL. ARGS: REQ_ARGS_MAX strings, in A. */

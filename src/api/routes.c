@@ -5,6 +5,11 @@
 
 static const struct route *const tables[] = {
 	routes_system,
+	routes_containers,
+	routes_streams,
+	routes_logs,
+	routes_archive,
+	routes_exec,
 	routes_swarm,
 };
 

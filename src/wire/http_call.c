@@ -125,7 +125,7 @@ static void mark_broken(struct http_conn *conn)
 /* How many bytes the kernel takes now; marks the connection when it takes none any more. */
 static size_t send_now(struct http_conn *conn, const struct iovec *v, size_t n)
 {
-	struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = n };
+	struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (int)n };
 	ssize_t sent = sendmsg(conn->io.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (sent >= 0)
