@@ -32,6 +32,7 @@ struct joining {
 	struct rtstate state;
 	struct rtproc proc;
 	int dir, init, host_proc, console, up[2], down[2];
+	int hear; /* the child's number of down[0] */
 	uint64_t ns, ns_by_parent;
 	struct cgroup_host cgroup_host;
 	struct cgroup *cgroup;
@@ -56,7 +57,7 @@ static es_err *become_child(struct joining *j)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* others in the container must not look into us */
 		return es_err_sys(errno, "not dumpable");
 	ES_TRY(rtproc_limits(&j->proc, j->host_proc));
-	if (file_read_some(j->down[0], &go, 1) != 1)
+	if (file_read_some(j->hear, &go, 1) != 1)
 		return es_err_new(ES_E_CANCELLED, "the runtime went away");
 	ES_TRY(ns_join_of(j->init, j->ns));
 	if (j->ns & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
@@ -220,6 +221,7 @@ static es_err *prepare(struct joining *j)
 		return es_err_sys(errno, "open /proc");
 	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
+	j->hear = j->down[0];
 	return clone_stack_new(RTEXEC_STACK, &j->stack);
 }
 
