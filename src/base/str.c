@@ -51,6 +51,33 @@ char *str_lower(char *s)
 	return s;
 }
 
+#define CLEAN_DEPTH_MAX 256 /* directories deep; what is deeper is dropped */
+
+char *str_clean_path(char *path)
+{
+	char *out = path, *starts[CLEAN_DEPTH_MAX];
+	size_t depth = 0;
+
+	for (char *p = path; *p;) {
+		size_t n = strcspn(p, "/");
+		char *next = p[n] ? p + n + 1 : p + n;
+
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			if (depth)
+				out = starts[--depth];
+		} else if (n && !(n == 1 && *p == '.') && depth < CLEAN_DEPTH_MAX) {
+			starts[depth++] = out;
+			if (out != path)
+				*out++ = '/';
+			memmove(out, p, n);
+			out += n;
+		}
+		p = next;
+	}
+	*out = 0;
+	return path;
+}
+
 es_err *str_to_i64(const char *s, int base, int64_t *ret)
 {
 	char *end;

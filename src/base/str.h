@@ -23,6 +23,8 @@ const char *str_after(const char *s, const char *prefix);
 bool str_eq_nocase(const char *a, const char *b); /* ASCII */
 char *str_trim(char *s); /* cuts blanks at both ends, in place */
 char *str_lower(char *s); /* ASCII, in place */
+/* "/a/./b//../c/" becomes "a/c", in place: no leading slash, and ".." cannot lead above the start. */
+char *str_clean_path(char *path);
 
 /* Whole-string decimal numbers; ES_E_INVALID names the text. BASE 0 takes 0x and 0 prefixes. */
 es_err *str_to_i64(const char *s, int base, int64_t *ret) ES_CHECKED;

@@ -9,7 +9,7 @@
 #include "builder/builder_priv.h"
 #include "builder/dfword.h"
 #include "builder/fstree.h"
-#include "builder/goglob.h"
+#include "codec/goglob.h"
 #include "builder/inroot.h"
 #include "codec/passwd.h"
 #include "store/layerprog.h"
@@ -142,7 +142,7 @@ static bool leaves_root(struct arena *a, const char *text)
 
 static es_err *find_source(struct build *b, struct buildcopy *c, int root, const char *text)
 {
-	char *path = inroot_clean(arena_strdup(b->a, text));
+	char *path = str_clean_path(arena_strdup(b->a, text));
 
 	if (c->from_mount < 0 && leaves_root(b->a, text))
 		return es_err_new(ES_E_INVALID, "forbidden path outside the build context: %s ()", text);

@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "builder/builder_priv.h"
 #include "builder/dfword.h"
-#include "builder/ignore.h"
+#include "builder/ignoredir.h"
 #include "builder/inroot.h"
 #include "store/blob.h"
 #include "store/record.h"
@@ -630,7 +630,7 @@ static es_err *read_dockerfile(struct build *b)
 	ES_TRY(err);
 	arena_own(b->a, text);
 	ES_TRY(dockerfile_parse(b->a, name, text, len, &b->df));
-	return ignore_apply(b->opts->context_fd, name);
+	return ignoredir_apply(b->opts->context_fd, name);
 }
 
 static es_err *run_all(struct build *b, struct builder_result *ret)

@@ -72,7 +72,7 @@ static es_err *plan_bind(struct build *b, struct buildrun *r, const struct df_mo
 	}
 	if (m->source)
 		ES_TRY(build_expand(b, m->source, &path));
-	path = inroot_clean(arena_strdup(b->a, path));
+	path = str_clean_path(arena_strdup(b->a, path));
 	es_err *err = inroot_open(root, path, O_PATH, &source);
 	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
 		es_err_free(err);

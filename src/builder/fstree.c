@@ -422,7 +422,7 @@ static es_err *copy_dir(const struct copy *c, int from_fd, const char *rel, unsi
 /* A single file: the last part of the destination is its name. */
 static es_err *copy_top_file(const struct copy *c, int top, const struct stat *st)
 {
-	es_autofree char *path = inroot_clean(es_xstrdup(c->to->path));
+	es_autofree char *path = str_clean_path(es_xstrdup(c->to->path));
 	char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	es_autoclose int at = -1, fd = -1;

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "builder/ignore.h"
+#include "codec/ignore.h"
 #include "codec/sha256.h"
 
 #define FSTREE_DEPTH_MAX 200

@@ -7,39 +7,13 @@
 #include <sys/syscall.h>
 
 #include "base/file.h"
-
-#define DEPTH_MAX 256
-
-char *inroot_clean(char *path)
-{
-	char *out = path, *starts[DEPTH_MAX];
-	size_t depth = 0;
-
-	for (char *p = path; *p;) {
-		size_t n = strcspn(p, "/");
-		char *next = p[n] ? p + n + 1 : p + n;
-
-		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			if (depth)
-				out = starts[--depth];
-		} else if (n && !(n == 1 && *p == '.') && depth < DEPTH_MAX) {
-			starts[depth++] = out;
-			if (out != path)
-				*out++ = '/';
-			memmove(out, p, n);
-			out += n;
-		}
-		p = next;
-	}
-	*out = 0;
-	return path;
-}
+#include "base/str.h"
 
 char *inroot_join(struct arena *a, const char *base, const char *path)
 {
 	char *joined = *path == '/' ? arena_strdup(a, path) : arena_printf(a, "%s/%s", base, path);
 
-	return arena_printf(a, "/%s", inroot_clean(joined));
+	return arena_printf(a, "/%s", str_clean_path(joined));
 }
 
 es_err *inroot_open(int root, const char *path, int flags, int *ret_fd)
@@ -96,7 +70,7 @@ static es_err *enter(int root, int at, const char *prefix, mode_t mode, uid_t ui
 
 es_err *inroot_mkdir_p(int root, const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd, bool *ret_made)
 {
-	es_autofree char *clean = inroot_clean(es_xstrdup(path));
+	es_autofree char *clean = str_clean_path(es_xstrdup(path));
 	es_autoclose int at = -1;
 	bool made = false;
 

@@ -10,9 +10,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* Go's filepath.Clean without a leading slash: no empty, "." and ".." parts (".." above the top is dropped). In place;
- * the top is "". */
-char *inroot_clean(char *path);
 /* BASE (may be "/", "") and PATH joined as docker does (an absolute PATH replaces BASE), cleaned, with a leading slash. */
 char *inroot_join(struct arena *a, const char *base, const char *path);
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "builder/fstree.h"
-#include "builder/goglob.h"
+#include "codec/goglob.h"
 #include "builder/inroot.h"
 
 /* A fresh directory under /tmp; gone with drop_dir. */
@@ -102,7 +102,7 @@ static void ignore_deletes_from_a_context(void)
 	put(dir, "keep/b", "b");
 	put(dir, "sub/k", "k");
 	put(dir, "sub/l", "l");
-	CHECK_OK(ignore_apply(dir, "Dockerfile"));
+	CHECK_OK(ignoredir_apply(dir, "Dockerfile"));
 	CHECK(faccessat(dir, "gone", F_OK, 0) != 0);
 	CHECK(faccessat(dir, "keep/b", F_OK, 0) == 0);
 	CHECK(faccessat(dir, "sub/k", F_OK, 0) == 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* goglob.c: path patterns as Go's filepath.Match reads them. */
-#include "builder/goglob.h"
+#include "codec/goglob.h"
 
 #include <string.h>
 

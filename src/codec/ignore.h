@@ -18,6 +18,3 @@ es_err *ignore_parse(struct arena *a, const char *text, size_t len, struct ignor
 bool ignore_has(const struct ignore *ig, const char *path);
 /* May something below the ignored directory PATH come back by a "!" line? */
 bool ignore_may_return(const struct ignore *ig, const char *path);
-/* Delete from the context DIRFD what the ignore file says: "NAME.dockerignore" beside the Dockerfile NAME, else
- * ".dockerignore". No such file: nothing happens. The files themselves go only if they are matched. */
-es_err *ignore_apply(int dirfd, const char *dockerfile) ES_CHECKED;
