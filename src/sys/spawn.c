@@ -65,6 +65,16 @@ static int arrange_fds(struct spawn_child *c)
 	return 0;
 }
 
+/* CLONE_CLEAR_SIGHAND takes care of handlers, but what the parent ignores stays ignored. */
+static void stop_ignoring(void)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL }, old;
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sigaction(sig, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+			sigaction(sig, &dfl, NULL);
+}
+
 static int child(void *arg)
 {
 	struct spawn_child *c = arg;
@@ -84,6 +94,7 @@ static int child(void *arg)
 	rc = arrange_fds(c);
 	if (rc)
 		return rc;
+	stop_ignoring();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(s->path, (char *const *)(uintptr_t)argv, s->env ? s->env : no_env);

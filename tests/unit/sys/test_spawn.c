@@ -81,6 +81,19 @@ static void exit_status_and_signal(void)
 	CHECK_INT(WTERMSIG(status), SIGTERM);
 }
 
+/* A daemon that is deaf to SIGTERM must not breed deaf children. */
+static void ignored_signals_are_not_inherited(void)
+{
+	int status;
+
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	es_autofree char *text = sh("grep SigIgn /proc/self/status | tr -d '[:space:]'", &(struct spawn){ 0 }, &status);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	CHECK_STR(text, "SigIgn:0000000000000000");
+}
+
 static void exec_failure_is_told(void)
 {
 	pid_t pid;
@@ -105,4 +118,5 @@ static void proof_of_identity(void)
 }
 
 CHECK_MAIN(TEST(only_named_fds), TEST(swapped_fds), TEST(environment_and_cwd), TEST(exit_status_and_signal),
+	   TEST(ignored_signals_are_not_inherited),
 	   TEST(exec_failure_is_told), TEST(proof_of_identity))
