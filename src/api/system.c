@@ -286,13 +286,14 @@ static es_err *info(struct req *r)
 {
 	const struct engine_config *cfg = engine_config(r->engine);
 	struct arena *a = r->a;
-	struct json *o = json_new_object(a), *images;
+	struct json *o = json_new_object(a);
 	char now[CLOCK_TEXT_MAX];
+	size_t images;
 
 	json_set_str(a, o, "ID", engine_id(r->engine));
 	add_counts(r, o);
-	ES_TRY(image_list_json(engine_images(r->engine), a, &(struct filters){ 0 }, true, false, false, r->version, &images));
-	json_set_i64(a, o, "Images", (int64_t)images->n);
+	ES_TRY(image_count(engine_images(r->engine), &images));
+	json_set_i64(a, o, "Images", (int64_t)images);
 	json_set_str(a, o, "Driver", "overlay2");
 	json_set(a, o, "DriverStatus", json_new_array(a));
 	json_set_str(a, o, "DockerRootDir", cfg->data_root);

@@ -162,7 +162,6 @@ static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *na
 	struct image_commit commit = {
 		.kind = SNAPSHOT_CONTAINER, .snapshot_id = c->id, .base_id = c->rec->image_id, .config = cfg, .author = author,
 		.comment = comment, .created_by = arena_printf(a, "%s%s%s", c->rec->path, *command ? " " : "", command), .ref = name,
-		.keep_empty = true,
 	};
 
 	field_encode_text(&text, docker_config_fields, c->rec->config);

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "spec/docker_image.h"
 #include "spec/filters.h"
 #include "spec/oci_image.h"
 #include "spec/ref.h"
@@ -46,6 +47,7 @@ struct image {
 	const char *parent;       /* image id it was made from here (commit, build), or NULL */
 	int64_t created, tagged;  /* ns; tagged: when a name was last given here, INT64_MIN: never */
 	int64_t size;             /* bytes of content of all layers */
+	char **blobs;             /* digests of manifests and indexes kept with it */
 };
 
 /* Find by id, id prefix ("sha256:" before it or not), name, name:tag, name@digest. ES_E_NOT_FOUND "No such image: x:latest". */
@@ -71,26 +73,26 @@ es_err *image_tag(const struct images *im, const char *word, const struct ref *r
 /* REPO and TAG as query parameters: "x:1"+"" , "x"+"1"; refuses digests. ES_E_INVALID in docker's words. */
 es_err *image_tag_parse(struct arena *a, const char *repo, const char *tag, struct ref *ret) ES_CHECKED;
 
-/* rmi. Appends what happened, in docker's order. Errors: ES_E_NOT_FOUND, ES_E_CONFLICT (docker's texts). */
-struct image_deleted {
-	const char *untagged, *deleted; /* one of them */
-};
-struct image_deleted_list {
-	struct image_deleted *items;
-	size_t n, cap;
-};
-es_err *image_remove(const struct images *im, struct arena *a, const char *word, bool force, bool noprune,
-		     struct image_deleted_list *ret) ES_CHECKED;
+/* rmi. RET: struct docker_image_deleted in docker's order. Layers that nothing else uses go with it. Errors: ES_E_NOT_FOUND,
+ * ES_E_CONFLICT (docker's texts). */
+es_err *image_remove(const struct images *im, struct arena *a, const char *word, bool force, bool noprune, struct field_list *ret) ES_CHECKED;
+/* FILTERS: dangling, label, label!, until; by default what is dangling. */
+es_err *image_prune(const struct images *im, struct arena *a, const struct filters *f, struct docker_image_pruned *ret) ES_CHECKED;
 
 /* ES_E_INVALID "invalid filter 'x'" for names that the list (or prune) does not know. */
 es_err *image_filters_check(const struct filters *f, bool for_prune) ES_CHECKED;
 
-/* JSON replies; API is the request's version: 145 is v1.45. */
-es_err *image_list_json(const struct images *im, struct arena *a, const struct filters *f, bool all, bool shared_size, bool digests,
-			unsigned api, struct json **ret) ES_CHECKED;
-es_err *image_inspect_json(const struct images *im, struct arena *a, const char *word, unsigned api, struct json **ret) ES_CHECKED;
-es_err *image_history_json(const struct images *im, struct arena *a, const char *word, struct json **ret) ES_CHECKED;
-es_err *image_prune(const struct images *im, struct arena *a, const struct filters *f, struct image_deleted_list *ret,
-		    uint64_t *ret_reclaimed) ES_CHECKED;
-/* GraphDriver.Data of a stack: LowerDir, MergedDir, UpperDir, WorkDir. */
-es_err *image_graph_data(const struct images *im, struct arena *a, char *const *layers, struct field_map **ret) ES_CHECKED;
+/* What the API answers; VERSION is the request's: 145 is v1.45. Lists: of struct docker_image_summary (newest first), of struct
+ * docker_image_history. */
+struct image_list_options {
+	const struct filters *filters;
+	bool all, shared_size;
+	unsigned version;
+};
+es_err *image_list(const struct images *im, struct arena *a, const struct image_list_options *opts, struct field_list *ret) ES_CHECKED;
+es_err *image_inspect(const struct images *im, struct arena *a, const char *word, unsigned version, struct docker_image_inspect *ret) ES_CHECKED;
+es_err *image_history(const struct images *im, struct arena *a, const char *word, struct field_list *ret) ES_CHECKED;
+/* How many there are, parents included (info). */
+es_err *image_count(const struct images *im, size_t *ret) ES_CHECKED;
+/* Bytes of all layers that images hold, each once (system df). */
+es_err *image_layers_size(const struct images *im, int64_t *ret_bytes) ES_CHECKED;

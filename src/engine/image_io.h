@@ -36,8 +36,8 @@ struct image_commit {
 	const char *author, *comment;
 	const char *created_by;  /* history's text */
 	const struct ref *ref;   /* NULL: no name */
-	bool keep_empty;         /* make a layer even if nothing changed (commit does); else an empty_layer history entry */
 };
+/* Without changes there is no new layer, only a history entry, as with docker. */
 es_err *image_commit(const struct images *im, struct arena *a, const struct image_commit *c, const char **ret_id) ES_CHECKED;
 
 /* Apply Dockerfile instructions (CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR HEALTHCHECK) to CONFIG, in ARENA.

@@ -218,6 +218,28 @@ es_err *layers_import(struct store *st, struct lease *lease, int fd, const struc
 	return NULL;
 }
 
+es_err *layers_unpack_plain(struct store *st, struct arena *a, int fd, const char **ret_partial, int *ret_dir_fd)
+{
+	static const char *const argv[] = { "estiba-layer", "unpack", "--plain", NULL };
+	es_autofree char *partial = store_partial_name();
+	es_autoclose int dir_fd = -1;
+	struct json *report;
+	es_err *err;
+
+	if (mkdirat(st->root_fd, partial, 0700) < 0)
+		return es_err_sys(errno, "make %s", partial);
+	dir_fd = openat(st->root_fd, partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	err = dir_fd < 0 ? es_err_sys(errno, "open %s", partial)
+			 : layerprog_run(st, a, &(struct layerprog_call){ .argv = argv, .stream_fd = fd, .dir_fd = dir_fd, .out_fd = -1 }, &report);
+	if (err) {
+		es_err_drop(store_discard(st, partial));
+		return err;
+	}
+	*ret_partial = arena_strdup(a, partial);
+	*ret_dir_fd = ES_TAKE_FD(dir_fd);
+	return NULL;
+}
+
 /* --- a view of a stack --- */
 
 es_err *layers_mount(struct store *st, char *const *stack, const struct idmap *map, int *ret_fd)

@@ -34,6 +34,10 @@ struct layers_want {
  * Errors: ES_E_INVALID (not a tar, malicious, wrong digest), ES_E_LIMIT, ES_E_SYSTEM (disk full: errno). */
 es_err *layers_import(struct store *st, struct lease *lease, int fd, const struct layers_want *want, struct layers_info *ret) ES_CHECKED;
 
+/* An archive that is not a layer (what `load` reads) into a private directory, partial/X: *RET_PARTIAL (in A) is for store_discard(),
+ * *RET_DIR_FD the caller's. Strangers' names and types stand in it: nothing in it is to be followed or opened blindly. */
+es_err *layers_unpack_plain(struct store *st, struct arena *a, int fd, const char **ret_partial, int *ret_dir_fd) ES_CHECKED;
+
 bool layers_has(struct store *st, const char *diff_id);
 /* ES_E_NOT_FOUND. */
 es_err *layers_stat(struct store *st, const char *diff_id, struct layers_info *ret) ES_CHECKED;
