@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# Only forwards: Meson builds, tests/run tests, tools/ and examples/ do the rest.
+BUILD ?= build
+PREFIX ?= /usr/local
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo 'meson is missing: run "make deps" first' >&2; exit 1; }
+	meson setup $(BUILD) --prefix $(PREFIX)
+
+# Debian packages for building, testing and the demo; nothing is installed that is there already.
+deps:
+	tools/install-deps
+
+demo: deps
+	$(MAKE) all
+	examples/hello/demo
+
+check: deps
+	tests/run
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-asan
+
+.PHONY: all deps demo check install clean
