@@ -18,6 +18,7 @@ struct route {
 	es_err *(*handle)(struct req *r);
 };
 
+extern const struct route routes_build[];
 extern const struct route routes_system[];
 extern const struct route routes_containers[], routes_streams[], routes_logs[], routes_archive[];
 extern const struct route routes_exec[];

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 static const struct route *const tables[] = {
+	routes_build,
 	routes_system,
 	routes_containers,
 	routes_streams,

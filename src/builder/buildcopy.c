@@ -209,7 +209,7 @@ static es_err *find_sources(struct build *b, struct buildcopy *c)
 /* A stranger's archive is read by the unprivileged unpacker alone. Without DIR_FD (-1) it only says whether it can. */
 static es_err *unpack(struct build *b, const struct source *s, int dir_fd, const char *owner)
 {
-	const char *argv[] = { "unpack", "--plain", dir_fd < 0 ? "--no-extract" : owner ? "--chown" : NULL, owner, NULL };
+	const char *argv[] = { "estiba-layer", "unpack", "--plain", dir_fd < 0 ? "--no-extract" : owner ? "--chown" : NULL, owner, NULL };
 	es_autoclose int tar = -1;
 	struct json *report;
 

@@ -38,10 +38,12 @@ struct builder {
 struct builder *builder_new(struct store *st, const struct runner *runner)
 {
 	struct builder *b = ES_NEW(struct builder);
+	uint64_t bytes;
 
 	b->store = st;
 	b->runner = runner;
 	pthread_mutex_init(&b->lock, NULL);
+	log_err(buildcache_sweep(st, &bytes), "sweep of build steps"); /* what a crash left */
 	return b;
 }
 

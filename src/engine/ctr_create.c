@@ -404,7 +404,7 @@ static char **paths(struct arena *a, const char *const *list)
 	return v;
 }
 
-static void fill_defaults(struct engine *e, struct arena *a, struct docker_host_config *hc)
+void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_config *hc)
 {
 	if (str_empty(hc->network_mode) || strcmp(hc->network_mode, "default") == 0)
 		hc->network_mode = "bridge";
@@ -478,7 +478,7 @@ static es_err *make_record(struct engine *e, struct arena *a, const char *name, 
 		return es_err_new(ES_E_INVALID, "No image specified"); /* 26.1: an empty config is caught by the API */
 	ES_TRY(image_get(im, a, req->config.image, &image));
 	merge_config(a, rec->config, &image.config.config);
-	fill_defaults(e, a, rec->host_config);
+	ctr_fill_defaults(e, a, rec->host_config);
 	ES_TRY(check_all(e, rec->config, rec->host_config));
 	rand_hex(id, 64);
 	rec->version = CTR_RECORD_VERSION;

@@ -140,6 +140,8 @@ char *ctr_dir(const struct ctr *c);
 es_err *ctr_host_config_check(const struct docker_host_config *hc) ES_CHECKED;
 char *ctr_random_name(struct engine *e);
 es_err *ctr_name_check(const char *name) ES_CHECKED;
+/* docker's defaults for what HC leaves open; build steps get the same. */
+void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_config *hc);
 
 /* --- ctr_mounts.c --- */
 /* Binds, Mounts, Tmpfs, Volumes of the image, VolumesFrom into one list, volumes created. */

@@ -14,6 +14,7 @@
 #include "engine/engine_priv.h"
 #include "engine/events.h"
 #include "engine/exec_priv.h"
+#include "engine/imgbuild.h"
 #include "engine/monlink.h"
 #include "engine/netmgr.h"
 #include "engine/volume.h"
@@ -155,7 +156,7 @@ static const struct volumes_ops volume_ops = { volume_users, volume_event };
 
 static es_err *open_roots(struct engine *e)
 {
-	static const char *const dirs[] = { "c", "x", "run" };
+	static const char *const dirs[] = { "b", "c", "x", "run" };
 
 	ES_TRY(file_mkdir_p(AT_FDCWD, e->cfg->exec_root, 0711));
 	e->exec_root_fd = open(e->cfg->exec_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -265,7 +266,7 @@ static es_err *open_parts(struct engine *e)
 	exec_recover_all(e, store_is_new_boot(e->store));
 	down_the_dead(e);
 	sweep_runs(e);
-	return NULL;
+	return imgbuild_open(e);
 }
 
 es_err *engine_open(const struct engine_config *cfg, struct engine **ret)
@@ -291,6 +292,7 @@ void engine_close(struct engine *e)
 {
 	if (!e)
 		return;
+	imgbuild_close(e);
 	monlinks_free(e->links);
 	defer_free(e->defer);
 	execs_free(e->execs);

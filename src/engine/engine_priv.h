@@ -15,6 +15,7 @@ struct execs;
 struct monlinks;
 struct netmgr;
 struct volumes;
+struct imgbuild;
 
 struct engine {
 	const struct engine_config *cfg;
@@ -27,6 +28,7 @@ struct engine {
 	struct netmgr *nets;
 	struct network *network;
 	struct volumes *volumes;
+	struct imgbuild *imgbuild;
 	struct cgroup_host cgroups;
 	int exec_root_fd;
 	char id[37];        /* UUID text */
