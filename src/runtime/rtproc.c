@@ -7,6 +7,7 @@
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -449,6 +450,7 @@ es_err *rtproc_exec(const struct rtproc *r, const char *path)
 
 	if (r->seccomp && r->p->no_new_privileges)
 		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
+	signal(SIGPIPE, SIG_DFL); /* we ignore it, and an ignored signal would stay ignored in the container */
 	execve(path, r->p->args, r->env);
 	return es_err_new(ES_E_INVALID, "exec %s: %s", path, lower_error(errno, why, sizeof why));
 }
