@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exec.c: further processes in containers. */
+/* execs.c: further processes in containers. */
 #include "api/reply.h"
 #include "api/route.h"
 #include "api/takeover.h"
