@@ -212,15 +212,25 @@ static es_err *start(struct steprun *r)
 	return NULL;
 }
 
+/* A runtime that could not start the step says so in its log and then once more on standard error. */
+static bool runtime_complained(const struct steprun *r)
+{
+	char head[512];
+	ssize_t n = pread(r->log_fd, head, sizeof head - 1, 0);
+
+	head[n > 0 ? n : 0] = '\0';
+	return strstr(head, "\"level\":\"error\"") != NULL;
+}
+
 /* One piece of output; the end closes the pipe. */
 static void take_output(struct steprun *r, int stream, int *fd, char *piece)
 {
 	ssize_t n = file_read_some(*fd, piece, PIECE_BYTES);
 
-	if (n > 0)
-		r->sink->write(r->sink->self, stream, piece, (size_t)n);
-	else
+	if (n <= 0)
 		es_close(ES_TAKE_FD(*fd));
+	else if (stream == 1 || !runtime_complained(r))
+		r->sink->write(r->sink->self, stream, piece, (size_t)n);
 }
 
 /* Until the runtime has ended and both pipes are empty. A step that was cancelled before its process was there is killed again

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "builder/fstree.h"
+#include "builder/ignoredir.h"
 #include "codec/goglob.h"
 #include "builder/inroot.h"
 
