@@ -112,6 +112,21 @@ static bool wait_down(struct ctr *c, int64_t timeout_ns)
 	return down;
 }
 
+/* The monitor tells the death first and deletes the container then; a new run, or a removal, has to come after that. */
+void ctr_wait_monitor(struct ctr *c)
+{
+	int64_t until = clock_now_ns() + 30 * CLOCK_NS_PER_S;
+	struct timespec ts = { until / CLOCK_NS_PER_S, until % CLOCK_NS_PER_S };
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	while (c->monitored && rc == 0)
+		rc = pthread_cond_timedwait(&c->changed, &c->lock, &ts);
+	(void)pthread_mutex_unlock(&c->lock);
+	if (rc)
+		log_line(LOG_L_WARN, "container %.12s: its monitor does not end", c->id);
+}
+
 /* ---- the end of a run ---- */
 
 static void finish(void *arg)
@@ -211,6 +226,36 @@ static void on_die(struct ctr *c, const struct mon_record *r)
 	die_event(c, r->time, r->exit_code, started_at);
 }
 
+/* A restart by the monitor that did not work: the last exit was the last. */
+static void on_start_failed(struct ctr *c, const struct mon_record *r)
+{
+	ctr_ended(c, r->time, r->exit_code, false, r->error);
+}
+
+static void monitor_is_done(struct ctr *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->monitored = false;
+	(void)pthread_cond_broadcast(&c->changed);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* Everything of the run is deleted. Between two starts a stop leads here without another death. */
+static void on_end(struct ctr *c, const struct mon_record *r)
+{
+	int64_t finished_at;
+	bool between, oom;
+
+	(void)pthread_mutex_lock(&c->lock);
+	between = c->status == CTR_RESTARTING;
+	finished_at = c->finished_at;
+	oom = c->oom_killed;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (between)
+		ctr_ended(c, finished_at, r->exit_code, oom, NULL);
+	monitor_is_done(c);
+}
+
 static void on_oom(struct ctr *c, const struct mon_record *r)
 {
 	ctr_event_at(c, r->time, "oom", NULL);
@@ -241,7 +286,10 @@ static void on_record(struct ctr *c, const struct mon_record *r)
 	static const struct {
 		const char *event;
 		void (*on)(struct ctr *c, const struct mon_record *r);
-	} rows[] = { { "start", on_start }, { "die", on_die }, { "oom", on_oom }, { "health_status", on_health }, { "kill", on_kill } };
+	} rows[] = {
+		{ "start", on_start }, { "start_failed", on_start_failed }, { "die", on_die },   { "oom", on_oom },
+		{ "kill", on_kill },   { "health_status", on_health },      { "end", on_end },
+	};
 
 	(void)pthread_mutex_lock(&c->lock);
 	if ((int64_t)r->seq <= c->journal_seq) {
@@ -291,6 +339,7 @@ static void take_journal(struct ctr *c)
 		es_err_drop(err);
 	}
 	ctr_ended(c, clock_now_ns(), EXIT_NO_MONITOR, false, "the container's monitor was lost");
+	monitor_is_done(c);
 }
 
 /* The link's reference to C is given back at its end. */
@@ -315,6 +364,7 @@ es_err *ctr_follow(struct ctr *c)
 	(void)pthread_mutex_lock(&c->lock);
 	dirfd = c->run_dirfd;
 	from = (uint64_t)c->journal_seq + 1;
+	c->monitored = true;
 	(void)pthread_mutex_unlock(&c->lock);
 	err = monlink_watch(c->e, dirfd, from, on_link, ctr_ref(c));
 	if (!err)

@@ -97,6 +97,7 @@ struct ctr {
 	struct list execs;    /* struct exec, see exec.c */
 	struct monlink *link; /* to its monitor; NULL: none */
 	int run_dirfd;        /* c/ID in the exec root while it runs, else -1 */
+	bool monitored;       /* its monitor has not said its last word: id, run directory and cgroup are in use */
 	int rootfs_fd;        /* the overlay while it runs, else -1 */
 };
 
@@ -187,6 +188,8 @@ struct ctr_start {
 /* op is held; the container is not up. */
 es_err *ctr_start_locked(struct ctr *c) ES_CHECKED;
 /* What a run leaves: network, volumes, mount, run directory. */
+/* Until the monitor has deleted the container and said so; waits, at most half a minute. */
+void ctr_wait_monitor(struct ctr *c);
 void ctr_clean_up(struct ctr *c);
 char *ctr_run_dir(const struct ctr *c); /* "c/ID", heap */
 

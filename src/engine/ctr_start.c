@@ -498,6 +498,7 @@ void ctr_clean_up(struct ctr *c)
 	es_autofree char *dir = ctr_run_dir(c);
 	int run_dirfd, rootfs_fd;
 
+	ctr_wait_monitor(c);
 	netmgr_down(c->e->nets, c->id);
 	FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
 		if (strcmp(m->type, "volume") == 0)
