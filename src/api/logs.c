@@ -2,7 +2,7 @@
 /* logs.c: GET logs: what the log has, framed and filtered, and then what comes. */
 #include <stdatomic.h>
 
-#include "api/logread.h"
+#include "engine/logread.h"
 #include "api/reply.h"
 #include "api/route.h"
 #include "api/takeover.h"
@@ -10,13 +10,13 @@
 #include "base/str.h"
 #include "engine/ctr.h"
 
-#define PREFIX_MAX 65536                  /* bytes of details in front of a line */
 #define ROOM_MIN (HTTP_STREAM_MAX / 2) /* with less, a slow client is waited for without a thread */
 
 struct logs {
 	struct req r;
 	struct logread *reader;
-	bool out, err, timestamps, details, raw, follow;
+	bool out, err, follow;
+	unsigned form; /* logread_form */
 	int64_t since_ns, until_ns;
 	struct ctr_wait *wait;
 	atomic_bool ended; /* the container: nothing is written any more */
@@ -36,32 +36,12 @@ static bool is_wanted(const struct logs *l, const struct logread_entry *e)
 	return (e->is_stderr ? l->err : l->out) && e->time_ns >= l->since_ns && e->time_ns <= l->until_ns;
 }
 
-/* "a=b,c=d " of the driver's extra attributes. */
-static void add_details(struct es_buf *b, const struct json *attrs)
-{
-	JSON_EACH(at, attrs)
-		es_buf_printf(b, "%s%s=%s", at == attrs->first ? "" : ",", at->key, json_str(at) ? json_str(at) : "");
-	es_buf_addc(b, ' ');
-}
-
-/* One entry as docker sends it: [frame header][time ][details ]text. */
 static es_err *send_entry(struct logs *l, const struct logread_entry *e)
 {
-	es_autobuf b = ES_BUF(LOGREAD_LINE_MAX + PREFIX_MAX);
-	char time[CLOCK_TEXT_MAX];
-	size_t head = l->raw ? 0 : 8, n;
+	es_autobuf b = ES_BUF(LOGREAD_FORMAT_MAX);
 
-	if (head)
-		es_buf_add(&b, (const char[8]){ e->is_stderr ? 2 : 1 }, 8);
-	if (l->timestamps)
-		es_buf_printf(&b, "%s ", clock_rfc3339_fixed(e->time_ns, time));
-	if (l->details)
-		add_details(&b, e->attrs);
-	es_buf_add(&b, e->text, e->len);
+	logread_format(&b, e, l->form);
 	ES_TRY(es_buf_check(&b));
-	n = b.len - head;
-	for (size_t i = 0; i < 4 && head; i++)
-		b.p[4 + i] = (char)(n >> (8 * (3 - i)));
 	return http_call_write(l->r.call, b.p, b.len);
 }
 
@@ -132,12 +112,13 @@ static es_err *logs_open(struct logs *l)
 		es_err_drop(err);
 	}
 	ES_TRY(ctr_log_info(l->r.engine, l->r.a, l->r.args[0], &info));
-	l->raw = info.tty;
+	if (!info.tty)
+		l->form |= LOGREAD_FRAMED;
 	l->follow = l->follow && info.running;
 	ES_TRY(logread_open(info.path, tail, &l->reader));
 	if (l->follow)
 		ES_TRY(ctr_wait_begin(l->r.engine, l->r.args[0], "not-running", container_ended, l, &l->wait));
-	http_call_field(l->r.call, "Content-Type", takeover_type(&l->r, l->raw));
+	http_call_field(l->r.call, "Content-Type", takeover_type(&l->r, info.tty));
 	return http_call_flush(l->r.call);
 }
 
@@ -150,8 +131,10 @@ static es_err *logs(struct req *r)
 	l->r = *r;
 	l->out = req_bool(r, "stdout", false);
 	l->err = req_bool(r, "stderr", false);
-	l->timestamps = req_bool(r, "timestamps", false);
-	l->details = req_bool(r, "details", false);
+	if (req_bool(r, "timestamps", false))
+		l->form |= LOGREAD_TIMESTAMPS;
+	if (req_bool(r, "details", false))
+		l->form |= LOGREAD_DETAILS;
 	l->follow = req_bool(r, "follow", false);
 	if (!l->out && !l->err)
 		return es_err_new(ES_E_INVALID, "Bad parameters: you must choose at least one stream");

@@ -175,7 +175,8 @@ static bool put(struct http_call *c, const struct iovec *v, size_t n, enum put_m
 			done += send_now(conn, rest, m);
 			m = iov_after(v, n, done, rest);
 		}
-		room = HTTP_STREAM_MAX > conn->out.len ? HTTP_STREAM_MAX - conn->out.len : 0;
+		room = mode == PUT_DROP ? HTTP_POST_MAX : HTTP_STREAM_MAX;
+		room = room > conn->out.len ? room - conn->out.len : 0;
 		if (mode == PUT_DROP && room < total - done) {
 			mark_broken(conn);
 			return false;

@@ -7,6 +7,7 @@
 #include "wire/http_parse.h"
 
 #define HTTP_STREAM_MAX (256u << 10) /* bytes that wait for a slow client, per connection */
+#define HTTP_POST_MAX (1u << 20)     /* the same for http_call_post(): beyond it the client is dropped */
 #define HTTP_HELD_MAX (32u << 10)    /* an answer up to this size is held back and gets a Content-Length */
 #define HTTP_ANSWER_FIELDS_MAX (64u << 10) /* bytes of the header fields of an answer */
 

@@ -553,7 +553,7 @@ static void conn_new(struct http_server *s, int fd)
 	c->timer.fn = conn_timeout;
 	c->timer.self = c;
 	c->in = ES_BUF(IN_MAX);
-	c->out = ES_BUF(2 * HTTP_STREAM_MAX);
+	c->out = ES_BUF(HTTP_POST_MAX + HTTP_STREAM_MAX);
 	c->gone_fd = -1;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->moved, NULL);

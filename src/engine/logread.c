@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* logread.c: the reader of json-file logs. */
-#include "api/logread.h"
+#include "engine/logread.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -264,6 +264,33 @@ es_err *logread_next(struct logread *l, struct logread_entry *ret, bool *ret_got
 		if (decode(l, line, n, ret))
 			return NULL;
 	}
+}
+
+/* "a=b,c=d " of the driver's extra attributes. */
+static void add_details(struct es_buf *b, const struct json *attrs)
+{
+	JSON_EACH(at, attrs)
+		es_buf_printf(b, "%s%s=%s", at == attrs->first ? "" : ",", at->key, json_str(at) ? json_str(at) : "");
+	es_buf_addc(b, ' ');
+}
+
+void logread_format(struct es_buf *out, const struct logread_entry *e, unsigned form)
+{
+	size_t start = out->len, n;
+	char time[CLOCK_TEXT_MAX];
+
+	if (form & LOGREAD_FRAMED)
+		es_buf_add(out, (const char[8]){ e->is_stderr ? 2 : 1 }, 8);
+	if (form & LOGREAD_TIMESTAMPS)
+		es_buf_printf(out, "%s ", clock_rfc3339_fixed(e->time_ns, time));
+	if (form & LOGREAD_DETAILS)
+		add_details(out, e->attrs);
+	es_buf_add(out, e->text, e->len);
+	if (!(form & LOGREAD_FRAMED) || out->overflow)
+		return;
+	n = out->len - start - 8;
+	for (size_t i = 0; i < 4; i++)
+		out->p[start + 4 + i] = (char)(n >> (8 * (3 - i)));
 }
 
 es_err *logread_watch(struct logread *l, int *ret_fd)

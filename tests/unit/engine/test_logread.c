@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_logread.c: logs from the start, from the end, across rotations, and while they grow. */
-#include "api/logread.h"
+#include "engine/logread.h"
 
 #include <fcntl.h>
 #include <poll.h>
