@@ -193,10 +193,10 @@ static es_err *step(struct http_client *c, int64_t deadline_ns)
 		return es_err_sys(errno, "poll");
 	if (rc == 0 && deadline_ns && clock_mono_ns() >= deadline_ns)
 		return es_err_new(ES_E_TIMEOUT, "no answer in time");
-	if (rc > 0 && p[0].revents)
-		return read_some(c); /* first of all: an answer may make the rest pointless */
 	if (rc > 0 && p[1].revents)
 		write_some(c);
+	if (rc > 0 && p[0].revents)
+		return read_some(c); /* before more is asked of the source: an answer may make the rest pointless */
 	if (feed && (!c->source.from_fd || (rc > 0 && p[2].revents)))
 		return refill(c);
 	return NULL;
@@ -335,6 +335,8 @@ void http_client_hijack(struct http_client *c, int *ret_in, int *ret_out, char *
 	*ret_len = c->in.len;
 	es_err_drop(file_set_nonblock(c->in_fd, false));
 	es_err_drop(file_set_nonblock(c->out_fd, false));
+	if (c->out.len) /* the server answered before it read everything */
+		es_err_drop(file_write_all(c->out_fd, c->out.p, c->out.len));
 	*ret_in = ES_TAKE_FD(c->in_fd);
 	*ret_out = ES_TAKE_FD(c->out_fd);
 	disconnect(c);
