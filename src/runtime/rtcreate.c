@@ -59,6 +59,7 @@ static es_err *make_dir(struct creation *c)
 {
 	ES_TRY(rtstate_make_dir(c->o->root, c->o->id, &c->state_dir));
 	c->made_dir = true;
+	c->in.state_dir = c->state_dir;
 	if (c->o->wait_for_start && (mknodat(c->state_dir, RTSTATE_FIFO, S_IFIFO | 0622, 0) < 0))
 		return es_err_sys(errno, "make " RTSTATE_FIFO);
 	return NULL;
@@ -392,6 +393,8 @@ es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidf
 
 	*c = (struct creation){ .o = o, .a = arena_new(), .bundle = -1, .state_dir = -1, .up = { -1, -1 }, .down = { -1, -1 }, .pidfd = -1 };
 	c->in.a = c->a;
+	c->in.spec = &c->spec;
+	c->in.wait_for_start = o->wait_for_start;
 	c->in.console = c->in.rootfs_fd = -1;
 	for (int k = 0; k < NS_N; k++)
 		c->in.join[k] = c->lent[k] = -1;
@@ -400,10 +403,6 @@ es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidf
 		err = steps[i].go(c);
 		if (steps[i].what)
 			err = es_err_in(err, "%s", steps[i].what);
-		if (!err && steps[i].go == load)
-			c->in.spec = &c->spec, c->in.bundle = c->bundle;
-		c->in.state_dir = c->state_dir;
-		c->in.wait_for_start = o->wait_for_start;
 	}
 	if (err) {
 		undo(c);

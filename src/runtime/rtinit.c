@@ -152,6 +152,18 @@ static es_err *propagation(struct work *w)
 	return mount_propagate_all(p ? p : MS_SLAVE);
 }
 
+/* The descriptor's owner keeps his mount, for a restart, where the kernel lets a detached mount be cloned (6.15). */
+static es_err *root_mount(struct rtinit *in, int place, int *ret_fd)
+{
+	es_err *err = mount_clone(in->rootfs ? place : in->rootfs_fd, "", true, ret_fd);
+
+	if (!err || in->rootfs || es_err_errno(err) != EINVAL)
+		return err;
+	es_err_drop(err);
+	*ret_fd = in->rootfs_fd;
+	return NULL;
+}
+
 /* A root given by path is attached where it is (hooks look for it there); one given as a descriptor covers "/", which
  * nobody sees before the pivot. */
 static es_err *attach_root(struct work *w)
@@ -162,10 +174,7 @@ static es_err *attach_root(struct work *w)
 
 	if (place < 0)
 		return es_err_sys(errno, "root file system %s", in->rootfs);
-	if (in->rootfs)
-		ES_TRY(mount_clone(place, "", true, &fd));
-	else
-		fd = ES_TAKE_FD(in->rootfs_fd);
+	ES_TRY(root_mount(in, place, &fd));
 	ES_TRY(es_err_in(mount_attach(fd, place), "root file system"));
 	w->root = ES_TAKE_FD(fd);
 	return NULL;
@@ -176,7 +185,7 @@ static es_err *make_mounts(struct work *w)
 	struct rtinit *in = w->in;
 
 	w->mounts = (struct rtmount_ctx){
-		.a = in->a, .root = w->root, .bundle = in->bundle, .proc = w->proc, .cgroup_host = in->cgroup_host,
+		.a = in->a, .root = w->root, .bundle = in->state->bundle, .proc = w->proc, .cgroup_host = in->cgroup_host,
 		.cgroup_path = in->cgroup ? cgroup_path(in->cgroup) : "", .cgroup_ns = in->new_cgroup_ns || in->join[NS_CGROUP] >= 0,
 		.cgroup_ready = need_go, .arg = w, .dev_fd = -1,
 	};

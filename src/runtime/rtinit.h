@@ -31,7 +31,6 @@ struct rtinit {
 	struct rtproc proc;
 	const char *rootfs; /* path to bind and attach; NULL: rootfs_fd */
 	int rootfs_fd;      /* detached mount; -1: rootfs */
-	int bundle;
 	int state_dir;
 	int console; /* console socket, -1: no terminal */
 	bool wait_for_start;

@@ -207,15 +207,16 @@ static es_err *id_map_of(struct arena *a, const struct oci_mount *m, struct idma
 static es_err *make_bind(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd,
 			 bool *ret_dir)
 {
+	const char *source = *m->source == '/' ? m->source : arena_printf(c->a, "%s/%s", c->bundle, m->source);
 	es_autoclose int fd = -1;
 	struct idmap map;
 	struct stat st;
 
 	if (o->n_params)
 		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
-	ES_TRY(mount_clone(c->bundle, m->source, o->recursive, &fd));
+	ES_TRY(mount_clone(AT_FDCWD, source, o->recursive, &fd));
 	if (fstat(fd, &st) < 0)
-		return es_err_sys(errno, "stat %s", m->source);
+		return es_err_sys(errno, "stat %s", source);
 	ES_TRY(mount_change(fd, &o->change));
 	ES_TRY(id_map_of(c->a, m, &map));
 	ES_TRY(mount_idmap(fd, &map, o->idmap_recursive));

@@ -26,7 +26,7 @@ const char *rtmount_option_name(size_t i);
 struct rtmount_ctx {
 	struct arena *a;
 	int root;   /* the container's root, attached in this mount namespace */
-	int bundle; /* directory that relative sources start from */
+	const char *bundle; /* directory that relative sources start from */
 	int proc;   /* detached procfs of the container, mounted where config.json wants it */
 	const struct cgroup_host *cgroup_host;
 	const char *cgroup_path;
