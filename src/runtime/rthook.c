@@ -3,6 +3,7 @@
 #include "runtime/rthook.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -37,6 +38,13 @@ static char *output_of(int fd)
 	return str_trim(text);
 }
 
+static int timeout_ms(const struct oci_hook *h)
+{
+	if (!h->timeout.set || h->timeout.v <= 0)
+		return -1;
+	return h->timeout.v > INT_MAX / 1000 ? INT_MAX : (int)h->timeout.v * 1000;
+}
+
 static es_err *run_one(const struct oci_hook *h, const char *state_json)
 {
 	es_autoclose int in = -1, out = -1, pidfd = -1;
@@ -55,7 +63,7 @@ static es_err *run_one(const struct oci_hook *h, const char *state_json)
 	s.fds = fds;
 	s.n_fds = 3;
 	ES_TRY(spawn_start(&s, &pid, &pidfd));
-	err = pidfd_wait_exit(pidfd, h->timeout.set && h->timeout.v > 0 ? (int)h->timeout.v * 1000 : -1);
+	err = pidfd_wait_exit(pidfd, timeout_ms(h));
 	if (err)
 		es_err_drop(pidfd_signal(pidfd, SIGKILL));
 	if (err) {

@@ -367,9 +367,24 @@ static es_err *check_mounts(const struct oci_spec *s)
 	return NULL;
 }
 
+static es_err *check_no_null(const struct field_map *map, const char *where)
+{
+	FIELD_MAP_EACH(e, map)
+		if (!e->value)
+			return es_err_new(ES_E_INVALID, "%s.%s: null is not a value", where, e->key);
+	return NULL;
+}
+
 static es_err *check_linux(const struct oci_linux *l)
 {
 	const struct oci_namespace *ns = l->namespaces.items;
+
+	ES_TRY(check_no_null(l->sysctl, "linux.sysctl"));
+	ES_TRY(check_no_null(l->time_offsets, "linux.timeOffsets"));
+	if (l->resources) {
+		ES_TRY(check_no_null(l->resources->rdma, "linux.resources.rdma"));
+		ES_TRY(check_no_null(l->resources->unified, "linux.resources.unified"));
+	}
 
 	for (size_t i = 0; i < l->namespaces.n; i++)
 		for (size_t j = 0; j < i; j++)
