@@ -27,6 +27,14 @@ static es_err *read_map(struct req *r, const char *name, struct field_map **ret)
 	return NULL;
 }
 
+/* Does the query name something there? Clients send the empty forms of JSON for "no". */
+static bool names_something(const struct req *r, const char *name)
+{
+	const char *value = req_query(r, name);
+
+	return !str_empty(value) && !str_eq(value, "null") && !str_eq(value, "[]") && !str_eq(value, "{}");
+}
+
 /* What this builder does not do is refused by its name; the values that mean "no" pass. */
 static es_err *check_unsupported(struct req *r)
 {
@@ -44,12 +52,9 @@ static es_err *check_unsupported(struct req *r)
 		return es_err_new(ES_E_UNSUPPORTED, "version 2 (BuildKit) is not supported: set DOCKER_BUILDKIT=0");
 	if (req_bool(r, "squash", false))
 		return es_err_new(ES_E_INVALID, "squash is only supported with experimental mode");
-	for (size_t i = 0; i < ES_N(rows); i++) {
-		const char *value = req_query(r, rows[i].name);
-
-		if (!str_empty(value) && !str_eq(value, "null") && !str_eq(value, "[]") && !str_eq(value, "{}"))
+	for (size_t i = 0; i < ES_N(rows); i++)
+		if (names_something(r, rows[i].name))
 			return es_err_new(ES_E_UNSUPPORTED, "%s are not supported", rows[i].what);
-	}
 	return NULL;
 }
 
@@ -101,6 +106,7 @@ static es_err *read_opts(struct req *r, struct imgbuild_opts *ret)
 	ret->build.cancel_fd = http_call_gone_fd(r->call);
 	ret->tags = req_query_all(r, "t");
 	ret->quiet = req_bool(r, "q", false);
+	ret->cache_from = names_something(r, "cachefrom");
 	return NULL;
 }
 

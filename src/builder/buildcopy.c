@@ -293,6 +293,10 @@ static es_err *plan_flags(struct build *b, struct buildcopy *c)
 
 	if (c->i->parents)
 		return es_err_new(ES_E_UNSUPPORTED, "the --parents option is not supported by this builder");
+	if (c->i->checksum)
+		return es_err_new(ES_E_INVALID, "checksum can't be specified for non-HTTP(S) & non-Git sources");
+	if (c->i->keep_git_dir)
+		return es_err_new(ES_E_INVALID, "keep-git-dir can only be specified for Git sources");
 	if (c->i->chown)
 		ES_TRY(build_expand(b, c->i->chown, &c->chown));
 	if (c->i->chmod) {

@@ -145,6 +145,20 @@ static void say_progress(void *self, int stream, const void *bytes, size_t n)
 	b->out->json(b->out->self, bytes, n);
 }
 
+/* An image of another machine that is here by its name would be built on in silence. */
+static es_err *check_platform(const char *ref, const char *wanted, const struct oci_image *image)
+{
+	es_autofree char *actual = es_xasprintf("%s/%s%s%s", image->os, image->architecture, str_empty(image->variant) ? "" : "/",
+						str_empty(image->variant) ? "" : image->variant);
+	const char *rest = wanted ? str_after(actual, wanted) : "";
+
+	if (rest && (!*rest || *rest == '/'))
+		return NULL;
+	return es_err_new(ES_E_NOT_FOUND,
+			  "image with reference %s was found but its platform (%s) does not match the specified platform (%s)", ref,
+			  actual, wanted);
+}
+
 static es_err *load_image(struct build *b, const char *ref, const char *platform, struct oci_image *ret, const char **ret_id)
 {
 	const struct runner_sink sink = { .write = say_progress, .self = b };
@@ -157,6 +171,7 @@ static es_err *load_image(struct build *b, const char *ref, const char *platform
 	lease_hold(b->lease, id);
 	ES_TRY(blob_read(b->store, b->a, id, &text, &n));
 	ES_TRY(oci_image_decode(b->a, text, n, ret));
+	ES_TRY(check_platform(ref, platform, ret));
 	for (char **diff = ret->rootfs.diff_ids; diff && *diff; diff++)
 		lease_hold(b->lease, *diff);
 	*ret_id = arena_strdup(b->a, id);

@@ -205,6 +205,8 @@ static es_err *build(struct engine *e, struct arena *a, struct lease *lease, con
 	b.context_fd = context_fd;
 	ES_TRY(parse_tags(a, opts->tags, &refs));
 	ES_TRY(builder_run(e->imgbuild->builder, a, lease, &b, &out, &result, ret_code));
+	if (opts->cache_from)
+		say(t, "[Warning] --cache-from is not used by this builder\n");
 	return finish(e, a, t, &result, refs, strv_len(opts->tags));
 }
 

@@ -13,6 +13,7 @@ struct imgbuild_opts {
 	struct builder_opts build; /* context_fd is ours to set */
 	char *const *tags;         /* as the user wrote them; checked before anything is said */
 	bool quiet;                /* say nothing but the image's id */
+	bool cache_from;           /* images were named as caches: they are not used, and that is said */
 };
 
 /* Lines of the answer: JSON objects of docker's progress stream. Called from one thread at a time; once the client has left,

@@ -305,6 +305,7 @@ static void failures(void)
 		{ "FROM base\nCOPY --chown=nosuch d/a /x\n", "nosuch", 0 },
 		{ "FROM base\nADD http://example.com/x /x\n", "fetching from a URL is not supported", 0 },
 		{ "FROM base\nCOPY --parents d/a /x\n", "--parents option is not supported", 0 },
+		{ "FROM --platform=linux/m68k base\n", "does not match the specified platform (linux/m68k)", 0 },
 		{ "FROM nosuch\n", "pull access denied for nosuch", 0 },
 		{ "FROM scratch\n", "No image was generated. Is your Dockerfile empty?", 0 },
 		{ "FROM base\nRUN --mount=type=secret,id=s,required touch x\n", "secret s: not found", 0 },
