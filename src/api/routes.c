@@ -11,6 +11,7 @@ static const struct route *const tables[] = {
 	routes_logs,
 	routes_archive,
 	routes_exec,
+	routes_images,
 	routes_swarm,
 };
 
