@@ -560,7 +560,7 @@ static bool is_zero(const void *block)
 static es_err *next_block(struct tar_reader *r, const struct tar_block **ret)
 {
 	const void *block;
-	uint64_t sum;
+	uint64_t sum = 0;
 
 	r->header = r->offset;
 	ES_TRY(read_block(r, &block));
@@ -573,8 +573,8 @@ static es_err *next_block(struct tar_reader *r, const struct tar_block **ret)
 	*ret = block;
 	if (!block)
 		return NULL;
-	ES_TRY(octal(r, "checksum", (*ret)->sum, sizeof (*ret)->sum, UINT32_MAX, &sum));
-	if (sum != tar_sum(*ret) && sum != signed_sum(*ret))
+	es_autoerr es_err *err = octal(r, "checksum", (*ret)->sum, sizeof (*ret)->sum, UINT32_MAX, &sum);
+	if (err || (sum != tar_sum(*ret) && sum != signed_sum(*ret)))
 		return wrong(r, "checksum does not match: not a tar archive, or a damaged one");
 	return NULL;
 }

@@ -2,6 +2,7 @@
 /* digest.c: EVP's SHA-256; OpenSSL fails here only when it is broken, so that ends the process. */
 #include "pack/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -23,6 +24,8 @@ struct digest *digest_new(void)
 {
 	struct digest *d = ES_NEW(struct digest);
 
+	/* No configuration file: it may not be readable any more, and its engines are none of ours. */
+	must(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL));
 	d->ctx = EVP_MD_CTX_new();
 	must(d->ctx && EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL));
 	return d;
