@@ -696,6 +696,49 @@ def test_monitor_outlives_its_parent(mon, tmp_path):
     assert h.events()[-1] == "end"
 
 
+def open_tree_clone(path):
+    """A detached mount of PATH (open_tree(2))."""
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(428, -100, str(path).encode(), 1 | os.O_CLOEXEC)
+    assert fd >= 0, os.strerror(ctypes.get_errno())
+    return fd
+
+
+@pytest.mark.skipif(not RUNTIME or not RUNTIME.endswith("estiba-run"), reason="descriptors are estiba-run's")
+def test_rootfs_by_descriptor_survives_restarts(mon):
+    h = mon("echo run >>/tmp/runs; wc -l </tmp/runs; exit 1", restart={"name": "on-failure", "max_retries": 2})
+    config = json.loads((h.bundle / "config.json").read_text())
+    fd = fcntl_dup(open_tree_clone(h.bundle / "rootfs"), 60)
+    (h.bundle / "rootfs").rename(h.bundle / "elsewhere")
+    config["annotations"] = {"org.estiba.rootfs.fd": str(fd)}
+    (h.bundle / "config.json").write_text(json.dumps(config))
+    h.spec["fds"] = [{"fd": fd, "use": "rootfs"}]
+    report = h.start(fds=[fd])
+    os.close(fd)
+    if not report["ok"]:
+        pytest.fail(report["message"])
+    h.wait_end()
+    assert h.log_text() == "1\n2\n3\n", h.records()
+
+
+def test_early_lifetime_costs_little(mon, capsys):
+    """Spawn to report, and to the end; the figure is printed, the limit is generous."""
+    times = []
+    for _ in range(5):
+        h = mon("true")
+        begin = time.monotonic()
+        assert h.start()["ok"]
+        up = time.monotonic()
+        h.wait_end()
+        times.append((up - begin, time.monotonic() - begin))
+    up, end = sorted(times)[2]
+    with capsys.disabled():
+        print(f"\nestiba-mon with {pathlib.Path(RUNTIME).name}: {up * 1000:.1f} ms until it runs, "
+              f"{end * 1000:.1f} ms until all is gone", file=sys.stderr)
+    assert end < 2
+
+
 def private_kib(pid):
     rows = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     return sum(int(rows[k].split()[0]) for k in ("Private_Clean", "Private_Dirty"))
