@@ -129,6 +129,7 @@ static void on_conn(void *self, uint32_t events)
 
 	if (events == EPOLLOUT) {
 		tell_one(conn);
+		c->moved(c->self);
 		return;
 	}
 	err = uds_recv(conn->io.fd, c->request, MON_REQUEST_MAX, fds, &n_fds, MSG_DONTWAIT, &len);
@@ -136,6 +137,7 @@ static void on_conn(void *self, uint32_t events)
 		return;
 	if (!err && !len) {
 		drop(conn);
+		c->moved(c->self);
 		return;
 	}
 	if (!err) {

@@ -23,13 +23,14 @@ struct control {
 	 * comes by control_reply(). */
 	es_err *(*handle)(void *self, struct arena *a, const struct mon_request *req, int *fd, struct mon_reply *reply,
 			  bool *ret_later);
+	void (*moved)(void *self); /* a watcher got more or left */
 	void *self;
 	struct loop_io listener;
 	struct control_conn conns[MON_CONTROLS_MAX];
 	char *request; /* MON_REQUEST_MAX */
 };
 
-/* loop, journal, handle and self are set before. Listens in the run directory. */
+/* loop, journal, handle, moved and self are set before. Listens in the run directory. */
 es_err *control_open(struct control *c) ES_CHECKED;
 void control_close_listener(struct control *c); /* and remove the socket's name */
 /* Answer all who wait for OP: ERR (borrowed) or STATUS (may be NULL). */

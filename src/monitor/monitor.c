@@ -66,6 +66,13 @@ static int64_t failure_code(const struct monitor *m)
 	return 128;
 }
 
+static void reply_to_stops(struct monitor *m)
+{
+	es_autoarena *a = arena_new();
+
+	control_reply(&m->control, "stop", NULL, requests_status(m, a));
+}
+
 /* Start. */
 
 static void start_failed(struct monitor *m, const char *text)
@@ -81,6 +88,7 @@ static void start_failed(struct monitor *m, const char *text)
 					       .exit_code = m->exit_code, .final = true });
 	report(m, &(struct mon_report){ .ok = false, .message = m->error, .exit_code = m->exit_code,
 					.started_at = INT64_MIN });
+	reply_to_stops(m);
 	if (first)
 		loop_stop(&m->loop); /* the clients still belong to estibad, which tells them why */
 	else
@@ -224,7 +232,6 @@ static void on_drained(void *self)
 	struct monitor *m = self;
 	int64_t up = clock_mono_ns() - m->started_mono, delay = 0;
 	bool again = !m->is_exec && restart_decide(&m->restart, m->exit_code, up, m->by_user, &delay);
-	es_autoarena *a = NULL;
 
 	m->state = again ? MONITOR_RESTARTING : MONITOR_EXITED;
 	monitor_record(m, (struct mon_record){ .event = m->is_exec ? "exec_die" : "die", .time = m->finished_at, .pid = m->pid,
@@ -234,8 +241,7 @@ static void on_drained(void *self)
 	es_close(m->pidfd);
 	m->pidfd = -1;
 	relay_close_clients(&m->relay);
-	a = arena_new();
-	control_reply(&m->control, "stop", NULL, requests_status(m, a));
+	reply_to_stops(m);
 	if (again)
 		loop_timer_set(&m->loop, &m->restart_timer, delay);
 	if (m->is_exec) {
@@ -541,6 +547,7 @@ static void init_parts(struct monitor *m)
 	m->control.loop = &m->loop;
 	m->control.journal = &m->journal;
 	m->control.handle = requests_handle;
+	m->control.moved = on_idle;
 	m->control.self = m;
 }
 

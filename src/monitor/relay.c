@@ -110,7 +110,7 @@ static bool wants_input(const struct relay_client *c)
 {
 	const struct relay *r = c->relay;
 
-	return c->in && !c->closing && r->stdin_io.fd >= 0 && !r->gone && r->in_len == 0;
+	return c->in && !c->closing && r->live && r->stdin_io.fd >= 0 && !r->gone && r->in_len == 0;
 }
 
 static void watch_client(struct relay_client *c)
@@ -175,6 +175,7 @@ static void finish_drain(struct relay *r)
 	void (*drained)(void *self) = r->drained;
 
 	loop_timer_cancel(r->loop, &r->linger);
+	r->live = false;
 	r->drained = NULL;
 	if (drained)
 		drained(r->self);
@@ -456,6 +457,7 @@ es_err *relay_pipes(struct relay *r, int child[3])
 
 es_err *relay_start(struct relay *r, int master)
 {
+	r->live = true;
 	r->gone = false;
 	for (size_t i = 0; i < r->top; i++) /* of the previous run, slower than the restart */
 		if (r->clients[i].closing)
@@ -515,8 +517,8 @@ es_err *relay_attach(struct relay *r, const struct mon_attach *how, int fd)
 		r->n_clients++;
 		if (r->top <= i)
 			r->top = i + 1;
-		if (r->sources[0].io.fd < 0 && r->sources[1].io.fd < 0 && r->stdin_io.fd < 0)
-			return NULL; /* not started yet: relay_start() begins */
+		if (!r->live)
+			return NULL; /* relay_start() begins */
 		pull_heads(r);
 		watch_input(r);
 		pump(r);

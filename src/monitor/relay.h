@@ -54,6 +54,7 @@ struct relay {
 	struct logfile log;
 	struct relay_source sources[LOGFILE_STREAM_N];
 	struct loop_io stdin_io; /* write end of the pipe, or the terminal; fd -1: closed */
+	bool live; /* between relay_start() and the end of both streams */
 	bool gone; /* the process is dead: drain */
 	struct loop_timer linger;
 	void (*drained)(void *self);  /* called once after relay_drain() */

@@ -433,7 +433,7 @@ def test_tty_resize_and_detach_keys(mon):
     until(lambda: "pts" in h.log_text() or "console" in h.log_text(), 5, "tty")
     assert h.ask("resize", w=132, h=43)["ok"]
     s.sendall(b"\n")
-    assert b"43 132\r\n" in read_until(s, b"\n")
+    read_until(s, b"43 132\r\n")
     t = h.attach(stdin=True, detach_keys="ctrl-p,ctrl-q")
     t.sendall(b"par\x10")
     time.sleep(0.1)
@@ -442,7 +442,7 @@ def test_tty_resize_and_detach_keys(mon):
     assert h.wait_event("detach")
     s.sendall(b"\x01x")  # the beginning of its own sequence, then not
     s.sendall(b"tial\n")
-    assert b"got:par\x01xtial\r\n" in read_until(s, b"got").ljust(0) + read_all(s)
+    assert b"got:par\x01xtial\r\n" in read_all(s)
     assert h.wait_end()["exit_code"] == 0
 
 
