@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* buildcache.c: the cache of steps: one record of kind "buildstep" per key. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "base/str.h"
 #include "builder/builder_priv.h"
 #include "store/record.h"
@@ -128,6 +132,33 @@ es_err *buildcache_sweep(struct store *st, uint64_t *ret_bytes)
 		*ret_bytes += bytes;
 	}
 	return NULL;
+}
+
+/* Bytes of the files below NAME; what cannot be read counts as nothing. */
+static uint64_t tree_bytes(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t bytes = 0;
+	struct stat st;
+
+	if (!dir) {
+		es_close(fd);
+		return 0;
+	}
+	for (struct dirent *d; (d = readdir(dir));) {
+		if (str_eq(d->d_name, ".") || str_eq(d->d_name, "..") || fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		bytes += S_ISDIR(st.st_mode) ? tree_bytes(fd, d->d_name) : (uint64_t)st.st_size;
+	}
+	closedir(dir);
+	return bytes;
+}
+
+es_err *buildcache_drop_mounts(struct store *st, uint64_t *ret_bytes)
+{
+	*ret_bytes = tree_bytes(store_root_fd(st), BUILD_MOUNTS_DIR);
+	return store_discard(st, BUILD_MOUNTS_DIR);
 }
 
 es_err *buildcache_forget(struct store *st, struct arena *a, bool all, char ***ret_ids)

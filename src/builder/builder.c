@@ -681,32 +681,39 @@ static void enter(struct builder *b)
 }
 
 /* The last build to end sweeps; LOCK keeps new ones waiting meanwhile. */
-static es_err *leave(struct builder *b, uint64_t *ret_bytes)
+static void leave(struct builder *b)
 {
-	es_err *err = NULL;
+	uint64_t bytes;
 
-	*ret_bytes = 0;
 	pthread_mutex_lock(&b->lock);
 	if (--b->running == 0)
-		err = buildcache_sweep(b->store, ret_bytes);
+		log_err(buildcache_sweep(b->store, &bytes), "sweep of build steps");
 	pthread_mutex_unlock(&b->lock);
-	return err;
+}
+
+static es_err *prune(struct builder *b, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes)
+{
+	uint64_t steps = 0, mounts = 0;
+
+	ES_TRY(buildcache_forget(b->store, a, all, ret_ids));
+	if (b->running) /* what they stand on goes when they end */
+		return NULL;
+	ES_TRY(buildcache_sweep(b->store, &steps));
+	if (all)
+		ES_TRY(buildcache_drop_mounts(b->store, &mounts));
+	*ret_bytes = steps + mounts;
+	return NULL;
 }
 
 es_err *builder_prune(struct builder *b, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes)
 {
-	char **ids = NULL;
-	es_err *err, *swept;
+	es_err *err;
 
-	enter(b);
-	err = buildcache_forget(b->store, a, all, &ids);
-	swept = leave(b, ret_bytes);
-	if (err)
-		es_err_drop(swept);
-	else
-		err = swept;
-	if (!err)
-		*ret_ids = ids;
+	*ret_ids = NULL;
+	*ret_bytes = 0;
+	pthread_mutex_lock(&b->lock);
+	err = prune(b, a, all, ret_ids, ret_bytes);
+	pthread_mutex_unlock(&b->lock);
 	return err;
 }
 
@@ -716,14 +723,13 @@ es_err *builder_run(struct builder *builder, struct arena *a, struct lease *leas
 	struct build b = { .builder = builder, .a = a, .store = builder->store, .lease = lease, .opts = opts, .out = out,
 			   .tmp_fd = -1, .ret_code = ret_code };
 	struct builder_result result = { 0 };
-	uint64_t swept;
 	es_err *err;
 
 	*ret_code = 0;
 	b.platform = str_empty(opts->platform) ? arena_printf(a, "linux/%s", oci_machine_arch()) : opts->platform;
 	enter(builder);
 	err = run_all(&b, &result);
-	log_err(leave(builder, &swept), "sweep of build steps");
+	leave(builder);
 	es_close(b.tmp_fd);
 	if (b.tmp_name)
 		es_err_drop(file_remove_tree(store_root_fd(b.store), b.tmp_name));

@@ -49,5 +49,6 @@ struct builder_result {
 es_err *builder_run(struct builder *b, struct arena *a, struct lease *lease, const struct builder_opts *opts,
 		    const struct builder_out *out, struct builder_result *ret, int *ret_code) ES_CHECKED;
 
-/* Forget cached steps: all of them, or only those that no image has as a layer. *RET_IDS (in A, NULL: none) are their names. */
+/* Forget cached steps: all of them, with the directories of cache mounts, or only steps that no image has as a layer. While builds
+ * run, records go at once and what they led to when the last build ends; cache mounts stay. *RET_IDS (in A, NULL: none) are their names. */
 es_err *builder_prune(struct builder *b, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes) ES_CHECKED;

@@ -10,6 +10,7 @@
 #include "store/layers.h"
 
 #define BUILD_ID 64 /* hexadecimal digits of a step's id and of a key */
+#define BUILD_MOUNTS_DIR "buildcache" /* below the store's root: directories of RUN --mount=type=cache */
 
 /* One entry of the image's history that this build adds. */
 struct build_step {
@@ -78,6 +79,8 @@ bool buildcache_find(struct build *b, const char *key, struct build_step *step);
 es_err *buildcache_put(struct build *b, const struct build_step *step, bool durable) ES_CHECKED;
 /* Remove every snapshot of a step that no record leads to. Only while no build runs. */
 es_err *buildcache_sweep(struct store *st, uint64_t *ret_bytes) ES_CHECKED;
+/* Remove the directories of all cache mounts. Only while no build runs. */
+es_err *buildcache_drop_mounts(struct store *st, uint64_t *ret_bytes) ES_CHECKED;
 /* Delete records: all, or only those of steps that are no image's layer. */
 es_err *buildcache_forget(struct store *st, struct arena *a, bool all, char ***ret_ids) ES_CHECKED;
 

@@ -105,7 +105,7 @@ static es_err *open_cache(struct build *b, const struct df_mount *m, const char 
 	ES_TRY(read_number(m->uid, 10, 0, &uid));
 	ES_TRY(read_number(m->gid, 10, 0, &gid));
 	ES_TRY(read_number(m->mode, 8, 0755, &mode));
-	ES_TRY(inroot_mkdir_p(store_root_fd(b->store), "buildcache", 0711, 0, 0, NULL, NULL));
+	ES_TRY(inroot_mkdir_p(store_root_fd(b->store), BUILD_MOUNTS_DIR, 0711, 0, 0, NULL, NULL));
 	return inroot_mkdir_p(store_root_fd(b->store), name, (mode_t)mode & 07777, (uid_t)uid, (gid_t)gid, ret_fd, &made);
 }
 
@@ -148,7 +148,7 @@ static es_err *plan_cache(struct build *b, struct buildrun *r, const struct df_m
 		ES_TRY(build_expand(b, id, &id));
 	buildcache_key("cache mount", id ? id : target, NULL, key);
 	for (int n = 0; n < CACHE_COPIES_MAX; n++) {
-		const char *name = arena_printf(b->a, "buildcache/%s-%d", key, n);
+		const char *name = arena_printf(b->a, BUILD_MOUNTS_DIR "/%s-%d", key, n);
 
 		ES_TRY(open_cache(b, m, name, &fd));
 		hold(r, fd);

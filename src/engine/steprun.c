@@ -33,13 +33,17 @@ struct steprun {
 	struct ctr *c;
 	struct ctr_start s;
 	bool has_network;
-	char *bundle;      /* "b/ID" below the exec root */
-	char *files;       /* "containers/ID" below the data root: hosts, hostname, resolv.conf */
+	char *bundle;      /* "b/ID" below the exec root: config.json, hosts, hostname, resolv.conf */
 	int out[2], err[2]; /* pipes: we read the first end */
 	int log_fd, pidfd;
 	int status;
 	bool is_cancelled;
 };
+
+/* The engine's own files of a container; a step's lie in its bundle. */
+static const struct {
+	const char *name, *at;
+} files[] = { { "hostname", "/etc/hostname" }, { "hosts", "/etc/hosts" }, { "resolv.conf", "/etc/resolv.conf" } };
 
 /* ---- the step as a container's record ---- */
 
@@ -60,7 +64,7 @@ static void add_mount(struct steprun *r, const struct runner_mount *m, struct ct
 
 static es_err *fill_mounts(struct steprun *r, struct ctr_record *rec)
 {
-	struct ctr_mount *mounts = ARENA_ARRAY(r->a, struct ctr_mount, r->step->n_mounts + 1);
+	struct ctr_mount *mounts = ARENA_ARRAY(r->a, struct ctr_mount, r->step->n_mounts + ES_N(files));
 
 	if (r->step->n_mounts > CTR_FDS_MAX / 2)
 		return es_err_new(ES_E_LIMIT, "more than %d mounts in one step", CTR_FDS_MAX / 2);
@@ -110,19 +114,19 @@ static es_err *make_record(struct steprun *r)
 
 static es_err *write_files(struct steprun *r, const struct netmgr_sandbox *box)
 {
-	int root = store_root_fd(r->e->store);
-	const struct {
-		const char *name, *text;
-	} files[] = { { "hostname", arena_printf(r->a, "%s\n", r->c->rec->config->hostname) },
-		      { "hosts", box->hosts },
-		      { "resolv.conf", box->resolv_conf } };
+	const char *texts[] = { arena_printf(r->a, "%s\n", r->c->rec->config->hostname), box->hosts, box->resolv_conf };
+	struct field_list *list = &r->c->rec->mounts;
+	struct ctr_mount *mounts = list->items;
 
-	ES_TRY(file_mkdir_p(root, r->files, 0710));
+	ES_TRY(file_mkdir_p(r->e->exec_root_fd, r->bundle, 0700));
 	for (size_t i = 0; i < ES_N(files); i++) {
-		es_autofree char *path = es_xasprintf("%s/%s", r->files, files[i].name);
+		const char *path = arena_printf(r->a, "%s/%s", r->bundle, files[i].name);
 
-		if (files[i].text)
-			ES_TRY(file_replace(root, path, files[i].text, strlen(files[i].text), 0644, false));
+		if (!texts[i])
+			continue;
+		ES_TRY(file_replace(r->e->exec_root_fd, path, texts[i], strlen(texts[i]), 0644, false));
+		mounts[list->n++] = (struct ctr_mount){ .type = "bind", .source = arena_printf(r->a, "%s/%s", r->e->cfg->exec_root, path),
+							.destination = files[i].at, .rw = true, .propagation = "rprivate" };
 	}
 	return NULL;
 }
@@ -152,7 +156,6 @@ static es_err *make_bundle(struct steprun *r)
 	ES_TRY(ctr_oci_spec(r->c, r->a, &r->s, spec));
 	field_encode_text(&text, oci_spec_fields, spec);
 	ES_TRY(es_buf_check(&text));
-	ES_TRY(file_mkdir_p(r->e->exec_root_fd, r->bundle, 0700));
 	return file_replace(r->e->exec_root_fd, path, text.p, text.len, 0600, false);
 }
 
@@ -305,12 +308,11 @@ static es_err *run_steps(struct steprun *r, int cancel_fd)
 
 static void clean_up(struct engine *e, const char *id)
 {
-	es_autofree char *bundle = es_xasprintf("b/%s", id), *files = es_xasprintf("containers/%s", id);
+	es_autofree char *bundle = es_xasprintf("b/%s", id);
 
 	runtime_quietly(e, (const char *const[]){ "delete", "--force", id, NULL });
 	netmgr_down(e->nets, id);
 	log_err(file_remove_tree(e->exec_root_fd, bundle), "remove %s", bundle);
-	log_err(file_remove_tree(store_root_fd(e->store), files), "remove %s", files);
 }
 
 es_err *steprun_run(void *self, const struct runner_step *step, const struct runner_sink *sink, int cancel_fd, int *ret_status)
@@ -324,7 +326,6 @@ es_err *steprun_run(void *self, const struct runner_step *step, const struct run
 	es_err *err;
 
 	r.bundle = arena_printf(a, "b/%s", step->id);
-	r.files = arena_printf(a, "containers/%s", step->id);
 	err = run_steps(&r, cancel_fd);
 	if (r.pidfd >= 0 || r.has_network)
 		clean_up(r.e, step->id);
