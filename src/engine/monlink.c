@@ -51,7 +51,7 @@ es_err *monlink_spawn(struct engine *e, struct arena *a, int run_dirfd, const st
 {
 	static char path_env[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *env[] = { path_env, NULL };
-	const char *argv[] = { "estiba-mon", spec->kind, spec->id, NULL };
+	const char *argv[] = { "estiba-mon", spec->id, NULL };
 	struct spawn_fd *all = ARENA_ARRAY(a, struct spawn_fd, n_fds + 2);
 	es_autobuf text = ES_BUF(MON_SPEC_MAX);
 	es_autoclose int read_end = -1, write_end = -1;
