@@ -373,6 +373,37 @@ bool network_is_used(struct network *n, const struct ipnet *net)
 	return u.yes;
 }
 
+struct find_addr {
+	int index, family;
+	struct rtnl_addr found;
+};
+
+static es_err *find_addr(void *self, const struct rtnl_addr *a)
+{
+	struct find_addr *f = self;
+
+	if (a->index == f->index && !f->found.family && !(a->addr[0] == 0xfe && a->family == AF_INET6))
+		f->found = *a;
+	return NULL;
+}
+
+es_err *network_if_address(struct network *n, const char *ifname, int family, struct ipnet *ret_net, struct ipaddr *ret_addr)
+{
+	WITH_LOCK(n);
+	struct find_addr f = { .family = family };
+	struct rtnl_link link;
+
+	ES_TRY(rtnl_link_get(&n->rtnl, ifname, &link));
+	f.index = link.index;
+	ES_TRY(rtnl_addrs(&n->rtnl, family, find_addr, &f));
+	if (!f.found.family)
+		return es_err_new(ES_E_NOT_FOUND, "network interface %s has no address", ifname);
+	ret_addr->family = (uint8_t)family;
+	memcpy(ret_addr->b, f.found.addr, sizeof ret_addr->b);
+	*ret_net = ipnet_of(ret_addr, f.found.bits);
+	return NULL;
+}
+
 /* ---- bridges ---- */
 
 /* Fixed from birth, so that it does not follow the lowest of its ports and neighbours' ARP entries stay right. */
@@ -410,11 +441,43 @@ static es_err *make_link(struct network *n, struct bridge *b, uint32_t mtu)
 	return NULL;
 }
 
+struct stale {
+	const struct bridge *b;
+	struct nl_msgs del;
+};
+
+static es_err *find_stale(void *self, const struct rtnl_addr *a)
+{
+	struct stale *s = self;
+	const struct ipaddr *want = a->family == AF_INET6 ? &s->b->spec.gateway6 : &s->b->spec.gateway4;
+	struct ipaddr have = { .family = (uint8_t)a->family };
+	bool link_local = a->family == AF_INET6 && a->addr[0] == 0xfe && (a->addr[1] & 0xc0) == 0x80;
+
+	memcpy(have.b, a->addr, sizeof have.b);
+	if (a->index == s->b->ifindex && !link_local && !ipaddr_eq(&have, want))
+		rtnl_addr_del(&s->del, a->index, a->family, a->addr, a->bits);
+	return NULL;
+}
+
+/* A bridge that an earlier data root left under our name has its addresses. */
+static void drop_stale_addresses(struct network *n, const struct bridge *b)
+{
+	struct stale s = { .b = b, .del = NL_MSGS };
+
+	es_err_drop(rtnl_addrs(&n->rtnl, AF_INET, find_stale, &s));
+	es_err_drop(rtnl_addrs(&n->rtnl, AF_INET6, find_stale, &s));
+	es_err_drop(nl_talk(&n->rtnl, &s.del, NULL));
+	nl_msgs_done(&s.del);
+}
+
 static es_err *make_addresses(struct network *n, const struct bridge *b)
 {
 	es_autofree char *disable = es_xasprintf("ipv6/conf/%s/disable_ipv6", b->ifname);
 	es_automsgs m = NL_MSGS;
 
+	if (b->spec.keep)
+		return NULL;
+	drop_stale_addresses(n, b);
 	if (b->spec.gateway6.family)
 		ES_TRY(netsysctl_set(disable, "0", NULL));
 	if (b->spec.gateway4.family)

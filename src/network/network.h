@@ -54,6 +54,10 @@ char *network_foreign_drop(struct network *n);
 /* True when a route of the host or a bridge of ours overlaps NET. */
 bool network_is_used(struct network *n, const struct ipnet *net);
 
+/* First address of that family on the interface. ES_E_NOT_FOUND. */
+es_err *network_if_address(struct network *n, const char *ifname, int family, struct ipnet *ret_net,
+			   struct ipaddr *ret_addr) ES_CHECKED;
+
 /* --- bridges --- */
 
 struct network_bridge {
