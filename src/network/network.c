@@ -112,11 +112,10 @@ es_err *network_open(const struct network_config *cfg, struct network **ret)
 	(void)snprintf(n->default_bridge, sizeof n->default_bridge, digits ? "es-%.12s" : "estiba0", digits ? digits : "");
 	err = file_mkdir_p(AT_FDCWD, n->exec_root, 0711);
 	if (!err) {
-		es_autofree char *dir = es_xasprintf("%s/netns", n->exec_root);
-
-		err = file_mkdir_p(AT_FDCWD, dir, 0711);
-		if (!err && (n->ns_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-			err = es_err_sys(errno, "open %s", dir);
+		n->ns_path = es_xasprintf("%s/netns", n->exec_root);
+		err = file_mkdir_p(AT_FDCWD, n->ns_path, 0711);
+		if (!err && (n->ns_dir = open(n->ns_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+			err = es_err_sys(errno, "open %s", n->ns_path);
 	}
 	if (!err)
 		err = nl_open(NETLINK_ROUTE, &n->rtnl);
@@ -177,6 +176,7 @@ void network_close(struct network *n)
 	es_close(n->stop);
 	free(n->name);
 	free(n->exec_root);
+	free(n->ns_path);
 	(void)pthread_mutex_destroy(&n->lock);
 	free(n);
 }
@@ -662,6 +662,11 @@ es_err *network_ns_open(struct network *n, const char *id, int *ret_fd)
 	}
 	*ret_fd = ES_TAKE_FD(fd);
 	return NULL;
+}
+
+const char *network_ns_path(const struct network *n)
+{
+	return n->ns_path;
 }
 
 void network_ns_drop(struct network *n, const char *id)

@@ -94,6 +94,8 @@ void network_ipam_release(struct network *n, const char *id, const struct ipaddr
 es_err *network_ns_take(struct network *n, const char *id, int *ret_fd) ES_CHECKED;
 /* Of a container that has one; ES_E_NOT_FOUND. Also adopts it after a restart. */
 es_err *network_ns_open(struct network *n, const char *id, int *ret_fd) ES_CHECKED;
+/* The directory they are pinned in, each under its container's id. Borrowed. */
+const char *network_ns_path(const struct network *n);
 /* Unpin: it dies with its last process and descriptor. Not there: nothing. */
 void network_ns_drop(struct network *n, const char *id);
 

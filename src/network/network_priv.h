@@ -47,7 +47,7 @@ struct ptrs {
 
 struct network {
 	pthread_mutex_t lock; /* guards everything below; held over netlink calls, which rtnl serialises anyway */
-	char *name, *exec_root;
+	char *name, *exec_root, *ns_path;
 	char default_bridge[IFNAMSIZ];
 	int ns_dir; /* exec_root/netns */
 	bool ip_forward_off, ready;
