@@ -280,7 +280,7 @@ static void rmi_rows(void)
 		{ "by id, tag and digest", "a:1 a@sha256:" ID1, 0, false, "I", false, false, "U a:1\nU a@sha256:" ID1 "\nD\nD\n" },
 		{ "nameless parent goes too", "a:1", 0, true, "a:1", false, false, "U a:1\nD\nD\nD\nD\n" },
 		{ "noprune", "a:1", 0, true, "a:1", false, true, "U a:1\nD\nD\n" },
-		{ "missing", "a:1", 0, false, "b", false, false, "No such image: b:latest" },
+		{ "missing", "a:1", 0, false, "none", false, false, "No such image: none:latest" },
 	};
 	for (size_t i = 0; i < ES_N(rows); i++) {
 		struct world w;
