@@ -105,7 +105,7 @@ static void in_and_out(void)
 
 		CHECK_ERR(layers_import(st, lease, fd, &want, NULL), "want sha256:" ID1);
 		CHECK(lseek(fd, 1, SEEK_SET) == 1);
-		CHECK_ERR(layers_import(st, lease, fd, NULL, NULL), "stand-in");
+		CHECK_ERR(layers_import(st, lease, fd, NULL, NULL), NULL);
 	}
 	store_settle(st);
 	CHECK_INT(names_in(&t, "partial"), 0);

@@ -27,7 +27,8 @@ static inline void tmproot_done(struct tmproot *t)
 
 static inline es_err *tmproot_open(const struct tmproot *t, struct store **ret)
 {
-	es_autofree char *program = es_xasprintf("%s/tests/unit/store/layer_standin.py", getenv("ESTIBA_SRC") ? getenv("ESTIBA_SRC") : ".");
+	const char *bin = getenv("ESTIBA_BIN");
+	es_autofree char *program = es_xasprintf("%s/estiba-layer", bin ? bin : "build/bin");
 
 	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec, .layer_program = program }, ret);
 }
