@@ -17,6 +17,7 @@
 #include "engine/netmgr.h"
 #include "engine/secprofile.h"
 #include "spec/oci_runtime.h"
+#include "sys/mount.h"
 #include "sys/pidfd.h"
 #include "sys/spawn.h"
 
@@ -47,19 +48,23 @@ static const struct {
 
 /* ---- the step as a container's record ---- */
 
-static void add_mount(struct steprun *r, const struct runner_mount *m, struct ctr_mount *out)
+/* What a descriptor of our mount namespace shows becomes a mount of its own: the step's namespace can take that. */
+static es_err *add_mount(struct steprun *r, const struct runner_mount *m, struct ctr_mount *out)
 {
 	size_t k = r->s.n_fds;
+	int fd;
 
 	if (m->kind == RUNNER_M_TMPFS) {
 		*out = (struct ctr_mount){ .type = "tmpfs", .destination = m->target, .rw = true };
 		out->options = arena_printf(r->a, "exec,mode=%o%s", m->mode ? m->mode : 01777,
 					    m->size_bytes ? arena_printf(r->a, ",size=%llu", (unsigned long long)m->size_bytes) : "");
-		return;
+		return NULL;
 	}
+	ES_TRY(mount_clone(m->source_fd, "", false, &fd));
 	*out = (struct ctr_mount){ .type = "bind", .destination = m->target, .rw = !m->readonly, .propagation = "rprivate" };
-	r->s.fds[r->s.n_fds++] = (struct ctr_fd){ .from = m->source_fd, .to = CTR_FD_MORE + (int)k };
+	r->s.fds[r->s.n_fds++] = (struct ctr_fd){ .from = fd, .to = CTR_FD_MORE + (int)k, .owned = true };
 	field_map_put(r->a, r->s.volume_fds, m->target, arena_printf(r->a, "/proc/self/fd/%d", CTR_FD_MORE + (int)k));
+	return NULL;
 }
 
 static es_err *fill_mounts(struct steprun *r, struct ctr_record *rec)
@@ -70,7 +75,7 @@ static es_err *fill_mounts(struct steprun *r, struct ctr_record *rec)
 		return es_err_new(ES_E_LIMIT, "more than %d mounts in one step", CTR_FDS_MAX / 2);
 	r->s.volume_fds = field_map_new(r->a);
 	for (size_t k = 0; k < r->step->n_mounts; k++)
-		add_mount(r, &r->step->mounts[k], &mounts[k]);
+		ES_TRY(add_mount(r, &r->step->mounts[k], &mounts[k]));
 	rec->mounts = (struct field_list){ .items = mounts, .n = r->step->n_mounts, .set = true };
 	return NULL;
 }
@@ -332,6 +337,8 @@ es_err *steprun_run(void *self, const struct runner_step *step, const struct run
 	memcpy(fds, (int[]){ r.out[0], r.out[1], r.err[0], r.err[1], r.log_fd, r.pidfd, r.s.netns_fd, r.s.seccomp_fd }, sizeof fds);
 	for (size_t i = 0; i < ES_N(fds); i++)
 		es_close(fds[i]);
+	for (size_t i = 0; i < r.s.n_fds; i++)
+		es_close(r.s.fds[i].from);
 	ctr_unref(r.c);
 	if (!err)
 		*ret_status = r.status;

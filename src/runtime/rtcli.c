@@ -502,9 +502,10 @@ static es_err *check_global(const struct rtargs *a)
 /* An error goes to standard error for people, and to --log for whoever started us. */
 static void report(const struct rtargs *a, const es_err *err)
 {
-	fprintf(stderr, "estiba-run: %s\n", es_err_text(err));
+	/* the log first: who reads both knows by then what the line on standard error is */
 	if (a->log)
 		log_line(LOG_L_ERROR, "%s", es_err_text(err));
+	fprintf(stderr, "estiba-run: %s\n", es_err_text(err));
 }
 
 /* Standard error is the container's too: warnings go there only when asked for. */

@@ -204,6 +204,26 @@ static es_err *id_map_of(struct arena *a, const struct oci_mount *m, struct idma
 	return NULL;
 }
 
+/* A copy of what SOURCE shows. A detached mount that we inherited belongs to no namespace that we may copy from: it is taken
+ * itself, and serves one destination. */
+static es_err *bind_source(const char *source, bool recursive, int *ret_fd)
+{
+	const char *number = str_after(source, "/proc/self/fd/");
+	es_err *err = mount_clone(AT_FDCWD, source, recursive, ret_fd);
+	int64_t fd;
+
+	if (!err || !number || es_err_errno(err) != EINVAL)
+		return err;
+	es_autoerr es_err *bad = str_to_i64(number, 10, &fd);
+	if (bad)
+		return err;
+	*ret_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+	if (*ret_fd < 0)
+		return err;
+	es_err_free(err);
+	return NULL;
+}
+
 static es_err *make_bind(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd,
 			 bool *ret_dir)
 {
@@ -214,7 +234,7 @@ static es_err *make_bind(struct rtmount_ctx *c, const struct oci_mount *m, const
 
 	if (o->n_params)
 		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
-	ES_TRY(mount_clone(AT_FDCWD, source, o->recursive, &fd));
+	ES_TRY(bind_source(source, o->recursive, &fd));
 	if (fstat(fd, &st) < 0)
 		return es_err_sys(errno, "stat %s", source);
 	ES_TRY(mount_change(fd, &o->change));
