@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* volume.c: named and anonymous local volumes. */
+#include "engine/volume.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "base/str.h"
+#include "engine/volume_priv.h"
+#include "store/record.h"
+#include "sys/mount.h"
+
+#define KIND "volume"
+#define USE_KIND "volume-use" /* run state: ID is VOLUME/CONTAINER, REF the volume */
+#define VOLUME_RECORD_VERSION 1
+#define VOLUME_RECORD_MAX (1u << 20)
+#define ANONYMOUS_LABEL "com.docker.volume.anonymous"
+
+struct volumes {
+	struct store *store;
+	const struct volumes_ops *ops;
+	void *self;
+	pthread_mutex_t lock; /* create, remove, mount and unmount one at a time */
+};
+
+/* What is stored; the mount point is never: the data root may move. */
+struct volume_record {
+	int64_t version;
+	const char *name, *created_at;
+	struct field_map *labels, *options;
+};
+#define T struct volume_record
+static const struct field volume_record_fields[] = {
+	F_I64(T, version, "Version", 0),
+	F_STR(T, name, "Name", FIELD_REQUIRED),
+	F_STR(T, created_at, "CreatedAt", 0),
+	F_STR_MAP(T, labels, "Labels", 0),
+	F_STR_MAP(T, options, "Options", 0),
+	F_END,
+};
+#undef T
+
+static void unlock_p(struct volumes **v)
+{
+	(void)pthread_mutex_unlock(&(*v)->lock);
+}
+static struct volumes *locked(struct volumes *v)
+{
+	(void)pthread_mutex_lock(&v->lock);
+	return v;
+}
+#define WITH_LOCK(v) es_auto(unlock_p) ES_UNUSED struct volumes *held_ = locked(v)
+
+es_err *volumes_open(struct store *st, const struct volumes_ops *ops, void *self, struct volumes **ret)
+{
+	struct volumes *v;
+
+	ES_TRY(file_mkdir_p(store_root_fd(st), "volumes", 0701));
+	v = ES_NEW(struct volumes);
+	*v = (struct volumes){ .store = st, .ops = ops, .self = self };
+	(void)pthread_mutex_init(&v->lock, NULL);
+	*ret = v;
+	return NULL;
+}
+
+void volumes_close(struct volumes *v)
+{
+	if (!v)
+		return;
+	(void)pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+/* ---- records ---- */
+
+static es_err *load(struct volumes *v, struct arena *a, const char *name, struct volume_record *ret)
+{
+	struct record r;
+	es_err *err = record_get(v->store, a, KIND, name, &r);
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
+		es_err_drop(err);
+		return es_err_new(ES_E_NOT_FOUND, "get %s: no such volume", name);
+	}
+	ES_TRY(err);
+	*ret = (struct volume_record){ 0 };
+	ES_TRY(es_err_in(field_decode_text(a, volume_record_fields, r.json, strlen(r.json), ret), "volume record %s", name));
+	if (ret->version > VOLUME_RECORD_VERSION)
+		return es_err_new(ES_E_UNSUPPORTED, "volume record %s: its format %lld is newer than %d", name, (long long)ret->version,
+				  VOLUME_RECORD_VERSION);
+	return NULL;
+}
+
+static const char *data_path(const struct volumes *v, struct arena *a, const char *name)
+{
+	return arena_printf(a, "%s/volumes/%s/_data", store_root(v->store), name);
+}
+
+static void show(const struct volumes *v, struct arena *a, const struct volume_record *r, struct docker_volume *ret)
+{
+	*ret = (struct docker_volume){ .created_at = r->created_at, .driver = "local", .labels = r->labels,
+				       .mountpoint = data_path(v, a, r->name), .name = r->name, .options = r->options, .scope = "local" };
+}
+
+static void event(struct volumes *v, const char *action, const char *name)
+{
+	es_autoarena *a = arena_new();
+	struct field_map *attributes = field_map_new(a);
+
+	if (!v->ops || !v->ops->event)
+		return;
+	field_map_put(a, attributes, "driver", arena_strdup(a, "local"));
+	v->ops->event(v->self, action, name, attributes);
+}
+
+static char **users_of(struct volumes *v, struct arena *a, const char *name)
+{
+	return v->ops && v->ops->users ? v->ops->users(v->self, a, name) : NULL;
+}
+
+/* ---- create ---- */
+
+static bool name_char(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (!first && (c == '_' || c == '.' || c == '-'));
+}
+
+static es_err *check_name(const char *name)
+{
+	if (strlen(name) < 2)
+		return es_err_new(ES_E_INVALID, "create %s: volume name is too short, names should be at least two alphanumeric characters", name);
+	if (strlen(name) > 255)
+		return es_err_new(ES_E_INVALID, "create %s: volume name is longer than 255 characters", name);
+	for (size_t i = 0; name[i]; i++)
+		if (!name_char(name[i], i == 0))
+			return es_err_new(ES_E_INVALID, "create %s: \"%s\" includes invalid characters for a local volume name, only "
+							"\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, "
+							"use absolute path", name, name);
+	return NULL;
+}
+
+static es_err *check_options(const char *name, const struct field_map *options)
+{
+	static const char *const known[] = { "type", "o", "device" };
+	const char *type = field_map_get(options, "type"), *device = field_map_get(options, "device");
+
+	FIELD_MAP_EACH(e, options) {
+		bool ok = false;
+
+		for (size_t i = 0; i < ES_N(known); i++)
+			ok |= strcmp(known[i], e->key) == 0;
+		if (!ok && strcmp(e->key, "size") == 0)
+			return es_err_new(ES_E_UNSUPPORTED, "create %s: quota size requested but no quota support", name);
+		if (!ok)
+			return es_err_new(ES_E_INVALID, "create %s: invalid option: \"%s\"", name, e->key);
+	}
+	if (field_map_has(options, "o") && !type && !device)
+		return es_err_new(ES_E_INVALID, "create %s: missing required option: \"device\"", name);
+	return NULL;
+}
+
+static es_err *check_driver(const char *name, const char *driver)
+{
+	if (str_empty(driver) || strcmp(driver, "local") == 0)
+		return NULL;
+	return es_err_new(ES_E_NOT_FOUND, "create %s: error looking up volume plugin %s: plugin \"%s\" not found", name, driver, driver);
+}
+
+static const char *now_text(struct arena *a)
+{
+	time_t now = (time_t)(clock_now_ns() / CLOCK_NS_PER_S);
+	char text[40];
+	struct tm tm;
+
+	(void)gmtime_r(&now, &tm);
+	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return arena_strdup(a, text);
+}
+
+static es_err *add(struct volumes *v, const struct volume_record *rec)
+{
+	es_autobuf text = ES_BUF(VOLUME_RECORD_MAX);
+	es_autofree char *dir = es_xasprintf("volumes/%s/_data", rec->name), *parent = es_xasprintf("volumes/%s", rec->name);
+	struct record r = { .kind = KIND, .id = rec->name, .class = RECORD_DURABLE };
+
+	field_encode_text(&text, volume_record_fields, rec);
+	ES_TRY(es_buf_check(&text));
+	r.json = es_buf_str(&text);
+	/* The directory first: a record never names what is not there. */
+	ES_TRY(file_mkdir_p(store_root_fd(v->store), parent, 0701));
+	ES_TRY(file_mkdir_p(store_root_fd(v->store), dir, 0755));
+	ES_TRY(record_put(v->store, &r));
+	event(v, "create", rec->name);
+	return NULL;
+}
+
+static es_err *create(struct volumes *v, struct arena *a, const struct volume_use *use, struct volume_record *ret)
+{
+	WITH_LOCK(v);
+	es_err *err;
+
+	ES_TRY(check_name(use->name));
+	ES_TRY(check_driver(use->name, use->driver));
+	err = load(v, a, use->name, ret);
+	if (!err)
+		return NULL; /* docker, too, takes the existing one, whatever the options say */
+	if (es_err_class(err) != ES_E_NOT_FOUND)
+		return err;
+	es_err_drop(err);
+	ES_TRY(check_options(use->name, use->options));
+	*ret = (struct volume_record){ .version = VOLUME_RECORD_VERSION, .name = use->name, .created_at = now_text(a) };
+	if (use->options && use->options->n)
+		ret->options = (struct field_map *)(uintptr_t)use->options;
+	if (use->labels && use->labels->n)
+		ret->labels = (struct field_map *)(uintptr_t)use->labels;
+	if (use->anonymous) {
+		struct field_map *labels = field_map_new(a);
+
+		FIELD_MAP_EACH(e, use->labels)
+			field_map_put(a, labels, e->key, e->value);
+		field_map_put(a, labels, ANONYMOUS_LABEL, arena_strdup(a, ""));
+		ret->labels = labels;
+	}
+	return es_err_in(add(v, ret), "create %s", use->name);
+}
+
+es_err *volume_create(struct volumes *v, struct arena *a, const struct docker_volume_create *req, struct docker_volume *ret)
+{
+	struct volume_use use = { .name = req->name, .driver = req->driver, .options = req->driver_opts, .labels = req->labels };
+	struct volume_record rec;
+	char id[65];
+
+	if (req->cluster_volume_spec && !json_is(req->cluster_volume_spec, JSON_NULL))
+		return es_err_new(ES_E_UNAVAILABLE, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "
+						    "connect this node to swarm and try again.");
+	if (str_empty(use.name)) {
+		rand_hex(id, 64);
+		use.name = arena_strdup(a, id);
+		use.anonymous = true;
+	}
+	ES_TRY(create(v, a, &use, &rec));
+	show(v, a, &rec, ret);
+	return NULL;
+}
+
+es_err *volume_ensure(struct volumes *v, struct arena *a, const struct volume_use *use, const char **ret_path)
+{
+	struct volume_record rec;
+
+	ES_TRY(create(v, a, use, &rec));
+	*ret_path = data_path(v, a, use->name);
+	return NULL;
+}
+
+/* ---- inspect and list ---- */
+
+es_err *volume_inspect(struct volumes *v, struct arena *a, const char *name, struct docker_volume *ret)
+{
+	struct volume_record rec;
+
+	ES_TRY(load(v, a, name, &rec));
+	show(v, a, &rec, ret);
+	return NULL;
+}
+
+static int64_t size_of(struct volumes *v, const char *name)
+{
+	es_autofree char *dir = es_xasprintf("volumes/%s/_data", name);
+	uint64_t bytes = 0;
+	es_err *err = volume_tree_size(store_root_fd(v->store), dir, &bytes);
+
+	if (err) {
+		es_err_drop(err);
+		return -1;
+	}
+	return (int64_t)bytes;
+}
+
+static es_err *records(struct volumes *v, struct arena *a, struct volume_record **ret, size_t *ret_n)
+{
+	struct record_list list;
+
+	ES_TRY(record_list(v->store, a, KIND, NULL, &list));
+	*ret = ARENA_ARRAY(a, struct volume_record, list.n + 1);
+	for (size_t i = 0; i < list.n; i++)
+		ES_TRY(es_err_in(field_decode_text(a, volume_record_fields, list.items[i].json, strlen(list.items[i].json), &(*ret)[i]),
+				 "volume record %s", list.items[i].id));
+	*ret_n = list.n;
+	return NULL;
+}
+
+es_err *volume_list(struct volumes *v, struct arena *a, const struct filters *f, bool usage, struct field_list *ret)
+{
+	struct volume_record *all;
+	struct docker_volume *items;
+	bool dangling = false;
+	size_t n_all, n = 0;
+
+	ES_TRY(filters_bool(f, "dangling", false, &dangling));
+	ES_TRY(records(v, a, &all, &n_all));
+	items = ARENA_ARRAY(a, struct docker_volume, n_all + 1);
+	for (size_t i = 0; i < n_all; i++) {
+		char **users = users_of(v, a, all[i].name);
+
+		if (!filters_match(f, "driver", "local") || !filters_match_labels(f, "label", all[i].labels) ||
+		    !filters_match_part(f, "name", all[i].name) || (filters_has(f, "dangling") && dangling != (users == NULL)))
+			continue;
+		show(v, a, &all[i], &items[n]);
+		if (usage) {
+			items[n].usage_data = ARENA_NEW(a, struct docker_volume_usage);
+			items[n].usage_data->size = size_of(v, all[i].name);
+			items[n].usage_data->ref_count = (int64_t)strv_len(users);
+		}
+		n++;
+	}
+	*ret = (struct field_list){ .items = items, .n = n, .set = true };
+	return NULL;
+}
+
+/* ---- remove and prune ---- */
+
+static bool is_mounted(struct volumes *v, struct arena *a, const char *name)
+{
+	struct record_list uses = { 0 };
+
+	es_err_drop(record_list(v->store, a, USE_KIND, name, &uses));
+	return uses.n > 0;
+}
+
+static void unmount(struct volumes *v, struct arena *a, const char *name)
+{
+	/* Whoever still has it open keeps it; there may be more than one if a daemon died between mount and record. */
+	for (int i = 0; i < 4 && umount2(data_path(v, a, name), MNT_DETACH | UMOUNT_NOFOLLOW) == 0; i++)
+		;
+}
+
+static es_err *remove_locked(struct volumes *v, struct arena *a, const struct volume_record *rec)
+{
+	char **users = users_of(v, a, rec->name);
+
+	if (users || is_mounted(v, a, rec->name)) {
+		es_autofree char *ids = users ? strv_join(users, ", ") : NULL;
+
+		return es_err_new(ES_E_CONFLICT, "remove %s: volume is in use - [%s]", rec->name, ids ? ids : "");
+	}
+	if (rec->options)
+		unmount(v, a, rec->name);
+	ES_TRY(record_delete(v->store, KIND, rec->name));
+	event(v, "destroy", rec->name);
+	return store_discard(v->store, arena_printf(a, "volumes/%s", rec->name));
+}
+
+es_err *volume_remove(struct volumes *v, const char *name, bool force)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+	es_err *err = load(v, a, name, &rec);
+
+	if (err && force && es_err_class(err) == ES_E_NOT_FOUND) {
+		es_err_drop(err);
+		return NULL;
+	}
+	ES_TRY(err);
+	return remove_locked(v, a, &rec);
+}
+
+es_err *volume_prune(struct volumes *v, struct arena *a, const struct filters *f, unsigned api, char ***ret_names, uint64_t *ret_reclaimed)
+{
+	WITH_LOCK(v);
+	struct volume_record *all;
+	char **names = NULL;
+	uint64_t reclaimed = 0;
+	bool everything = api < 142;
+	size_t n;
+
+	ES_TRY(filters_bool(f, "all", everything, &everything));
+	ES_TRY(records(v, a, &all, &n));
+	for (size_t i = 0; i < n; i++) {
+		int64_t size;
+
+		if ((!everything && !field_map_has(all[i].labels, ANONYMOUS_LABEL)) || users_of(v, a, all[i].name) ||
+		    is_mounted(v, a, all[i].name) || !filters_match_labels(f, "label", all[i].labels) ||
+		    !filters_match_labels(f, "label!", all[i].labels))
+			continue;
+		size = size_of(v, all[i].name);
+		ES_TRY(remove_locked(v, a, &all[i]));
+		names = strv_arena_add(a, names, all[i].name);
+		reclaimed += size > 0 ? (uint64_t)size : 0;
+	}
+	*ret_names = names;
+	*ret_reclaimed = reclaimed;
+	return NULL;
+}
+
+/* ---- mounting ---- */
+
+static es_err *note_use(struct volumes *v, const char *name, const char *container_id)
+{
+	es_autofree char *id = es_xasprintf("%s/%s", name, container_id);
+	const struct record r = { .kind = USE_KIND, .id = id, .ref = name, .class = RECORD_RUN, .json = "{}" };
+
+	return record_put(v->store, &r);
+}
+
+/* The first user mounts, if the daemon before us has not: a mount outlives it. */
+static es_err *mount_once(struct volumes *v, struct arena *a, const struct volume_record *rec)
+{
+	const char *path = data_path(v, a, rec->name);
+	es_autoclose int target = -1;
+
+	if (volume_is_mounted(AT_FDCWD, path))
+		return NULL;
+	target = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0)
+		return es_err_sys(errno, "open %s", path);
+	return es_err_in(volume_mount_options(rec->options, target), "error while mounting volume '%s': failed to mount local volume", path);
+}
+
+static es_err *open_data(struct volumes *v, struct arena *a, const char *name, const char *subpath, int *ret_fd)
+{
+	const char *path = data_path(v, a, name);
+	es_autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int sub;
+
+	if (fd < 0)
+		return es_err_sys(errno, "open %s", path);
+	if (str_empty(subpath)) {
+		*ret_fd = ES_TAKE_FD(fd);
+		return NULL;
+	}
+	sub = mount_open_in(fd, subpath, O_PATH);
+	if (sub < 0)
+		return es_err_sys(errno, "cannot access path %s/%s", path, subpath);
+	*ret_fd = sub;
+	return NULL;
+}
+
+es_err *volume_mount(struct volumes *v, const char *name, const char *container_id, const char *subpath, int *ret_fd)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+
+	ES_TRY(load(v, a, name, &rec));
+	if (rec.options) { /* a plain directory needs no books: its container's record says who uses it */
+		ES_TRY(note_use(v, name, container_id));
+		ES_TRY(mount_once(v, a, &rec));
+	}
+	return open_data(v, a, name, subpath, ret_fd);
+}
+
+void volume_unmount(struct volumes *v, const char *name, const char *container_id)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+	es_err *err = load(v, a, name, &rec);
+
+	if (!err && rec.options) {
+		log_err(record_delete(v->store, USE_KIND, arena_printf(a, "%s/%s", name, container_id)), "volume %s", name);
+		if (!is_mounted(v, a, name))
+			unmount(v, a, name);
+	}
+	es_err_drop(err);
+}
