@@ -139,8 +139,9 @@ static es_err *add_fd(struct launch_fds *f, int from, int to)
 	return NULL;
 }
 
-/* A start consumes the mount it is given (it dies with the container's namespace), so every start gets a clone. A kernel
- * before 6.15 cannot clone a detached mount: then the only start gets the mount itself, and a later one fails. */
+/* A start consumes the mount it is given (it dies with the container's namespace), so every start gets a clone. Only here
+ * can one be made: the kernel clones a detached mount for the mount namespace that it was made in, and not before 6.15.
+ * An older one refuses: then the only start gets the mount itself, and a later one fails. */
 static es_err *add_rootfs(struct launch_fds *f, int fd)
 {
 	f->clone = (int)syscall(SYS_open_tree, fd, "", O_CLOEXEC | LAUNCH_OPEN_TREE_CLONE | LAUNCH_AT_EMPTY_PATH);
