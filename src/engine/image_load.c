@@ -322,6 +322,16 @@ static es_err *load_layout(struct load *l)
 	return NULL;
 }
 
+es_err *image_archive_err(es_err *err)
+{
+	if (!err || es_err_class(err) != ES_E_INVALID)
+		return err;
+	if (!str_ends(es_err_text(err), "unexpected end"))
+		return es_err_as(err, ES_E_PROTOCOL);
+	es_err_free(err);
+	return es_err_new(ES_E_PROTOCOL, "unexpected EOF");
+}
+
 es_err *image_load(const struct images *im, int fd, bool quiet, const struct image_sink *sink)
 {
 	es_autoarena *a = arena_new();
@@ -331,7 +341,7 @@ es_err *image_load(const struct images *im, int fd, bool quiet, const struct ima
 	const char *partial;
 	es_err *err;
 
-	ES_TRY(layers_unpack_plain(im->store, a, fd, &partial, &dir));
+	ES_TRY(image_archive_err(layers_unpack_plain(im->store, a, fd, &partial, &dir)));
 	l.dir = dir;
 	if (is_there(&l, "manifest.json"))
 		err = load_archive(&l);

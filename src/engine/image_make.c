@@ -120,7 +120,7 @@ es_err *image_import(const struct images *im, struct arena *a, int fd, const str
 
 	ES_TRY(platform_parse(a, opts->platform, &img));
 	ES_TRY(image_apply_changes(a, &img.config, opts->changes));
-	ES_TRY(layers_import(im->store, lease, fd, NULL, &info));
+	ES_TRY(image_archive_err(layers_import(im->store, lease, fd, NULL, &info)));
 	img.rootfs = (struct oci_rootfs){ "layers", strv_arena_add(a, NULL, info.diff_id) };
 	add_history(a, &img, &(struct oci_history){ .created = img.created, .comment = img.comment });
 	ES_TRY(write_image(im, a, &img, NULL, opts->ref, ret_id));

@@ -32,3 +32,5 @@ es_err *image_until(const struct filters *f, int64_t *ret) ES_CHECKED;
 void image_event(const struct images *im, const char *action, const char *id, const char *name);
 /* WORD is (a prefix of) ID, with "sha256:" or not. */
 bool image_is_id_prefix(const char *id, const char *word);
+/* What is wrong with a client's archive, in docker's words (500: docker blames the daemon). Takes ERR; NULL stays NULL. */
+es_err *image_archive_err(es_err *err) ES_CHECKED;

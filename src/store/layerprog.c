@@ -83,9 +83,9 @@ es_err *layerprog_run(struct store *st, struct arena *a, const struct layerprog_
 	ES_TRY(es_err_in(json_parse(a, text, len, ret), "report of estiba-layer"));
 	message = json_str(json_get(*ret, "error"));
 	if (message) {
-		int64_t errnum = json_i64(json_get(*ret, "errno"), 0);
+		const char *class = json_str(json_get(*ret, "class"));
 
-		return errnum ? es_err_as(es_err_new(ES_E_SYSTEM, "%s", message), ES_E_SYSTEM) : es_err_new(ES_E_INVALID, "%s", message);
+		return es_err_new(class ? es_err_class_parse(class) : ES_E_SYSTEM, "%s", message);
 	}
 	if (status != 0)
 		return es_err_new(ES_E_SYSTEM, "estiba-layer: %s", died(a, status));

@@ -5,7 +5,7 @@
 #include "codec/json.h"
 #include "store/layers.h"
 
-/* Its descriptors (doc/format/layer-program.md); -1: not given. */
+/* Its descriptors (doc/format/layer-helper.md); -1: not given. */
 struct layerprog_call {
 	const char *const *argv; /* from the subcommand on, NULL-terminated */
 	int stream_fd; /* 3: what it reads */
@@ -17,8 +17,8 @@ struct layerprog_call {
 
 #define LAYERPROG_LOWERS_MAX 500u
 
-/* Runs to the end. *RET is its report, in A. A report that says {"error"} becomes ES_E_INVALID with that text (ES_E_SYSTEM with its errno
- * where it names one); a program that dies without a report ES_E_SYSTEM. */
+/* Runs to the end. *RET is its report, in A. A report that says {"error","class"} becomes that error; a program that dies without
+ * a report ES_E_SYSTEM. */
 es_err *layerprog_run(struct store *st, struct arena *a, const struct layerprog_call *call, struct json **ret) ES_CHECKED;
 /* The figures of a report. */
 es_err *layerprog_info(const struct json *report, struct layers_info *ret) ES_CHECKED;

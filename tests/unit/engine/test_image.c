@@ -416,6 +416,8 @@ static void save_and_load(void)
 	CHECK_OK(load(&v, one, &said));
 	CHECK(strstr(es_buf_str(&said), "The image x/app:1 already exists, renaming the old one with ID sha256:"));
 
+	CHECK(run("printf garbage > %s", two) == 0);
+	CHECK_ERR(load(&v, two, &said), "unexpected EOF");
 	CHECK_ERR(image_save(&w.im, (char *[]){ (char[]){ "nosuch" }, NULL }, -1), "No such image: nosuch");
 	CHECK(run("cd %s && rm -rf e && mkdir e && tar -cf two.tar -C e .", w.root.dir) == 0);
 	CHECK_ERR(load(&v, two, &said), "does not contain a manifest.json");
