@@ -172,22 +172,29 @@ bool ref_is_short_id(const char *text)
 }
 
 /* "a/b": the part before the first "/" is a domain when it could not be a path component of docker.io. */
-static const char *split_domain(struct arena *a, const char *text, const char **ret_domain)
+static bool reads_as_domain(const char *text)
 {
 	const char *slash = strchr(text, '/');
 	size_t n = slash ? (size_t)(slash - text) : 0;
-	bool upper = false;
 
 	for (size_t i = 0; i < n; i++)
-		upper |= isupper((unsigned char)text[i]) != 0;
-	if (!slash || !(memchr(text, '.', n) || memchr(text, ':', n) || upper || (n == 9 && !strncmp(text, "localhost", 9)))) {
+		if (text[i] == '.' || text[i] == ':' || isupper((unsigned char)text[i]))
+			return true;
+	return str_starts(text, "localhost/");
+}
+
+static const char *split_domain(struct arena *a, const char *text, const char **ret_domain)
+{
+	size_t n = strcspn(text, "/");
+
+	if (!reads_as_domain(text)) {
 		*ret_domain = DEFAULT_DOMAIN;
 		return text;
 	}
 	*ret_domain = arena_strndup(a, text, n);
 	if (str_eq(*ret_domain, LEGACY_DOMAIN))
 		*ret_domain = DEFAULT_DOMAIN;
-	return slash + 1;
+	return text + n + 1;
 }
 
 static es_err *bad_format(void)
@@ -263,7 +270,10 @@ char *ref_familiar_name(struct arena *a, const struct ref *r)
 	if (!str_eq(r->domain, DEFAULT_DOMAIN))
 		return ref_name(a, r);
 	short_path = str_after(r->path, OFFICIAL);
-	return arena_strdup(a, short_path && !strchr(short_path, '/') ? short_path : r->path);
+	if (!short_path || strchr(short_path, '/'))
+		short_path = r->path;
+	/* A short form that would read as something else (docker.io/a.b/c, docker.io/library/<64 digits>) stays long. */
+	return reads_as_domain(short_path) || ref_is_full_id(short_path) ? ref_name(a, r) : arena_strdup(a, short_path);
 }
 
 static char *with_rest(struct arena *a, const char *name, const struct ref *r)

@@ -18,6 +18,8 @@ static void rows(void)
 		{ "docker.io/alpine:a", "docker.io/library/alpine:a", "alpine:a" },
 		{ "index.docker.io/library/alpine", "docker.io/library/alpine", "alpine" },
 		{ "docker.io/library/a/b", "docker.io/library/a/b", "library/a/b" },
+		{ "docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c" },
+		{ "docker.io/" HEX64, "docker.io/library/" HEX64, "docker.io/library/" HEX64 },
 		{ "me/app", "docker.io/me/app", "me/app" },
 		{ "localhost/app", "localhost/app", "localhost/app" },
 		{ "localhost:5000/app:b", "localhost:5000/app:b", "localhost:5000/app:b" },
