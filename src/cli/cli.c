@@ -238,10 +238,8 @@ static const struct opt *with_help(struct cli *c, size_t values_at)
 {
 	static const struct opt end = O_END;
 	struct opt *rows = ARENA_ARRAY(c->arena, struct opt, 3);
-	bool own_h = false;
+	bool own_h = c->cmd->options && opt_has_letter(c->cmd->options, 'h');
 
-	for (const struct opt *row = c->cmd->options; row && row->name; row++)
-		own_h |= row->kind == OPT_TABLE && opt_has_letter(row->sub, 'h');
 	rows[0] = (struct opt){ .name = "", .kind = OPT_TABLE, .sub = own_h ? cli_help_only_options : cli_help_options };
 	rows[1] = (struct opt){ .name = "", .kind = OPT_TABLE, .offset = values_at, .sub = c->cmd->options ? c->cmd->options : &end };
 	rows[2] = end;

@@ -248,7 +248,7 @@ static es_err *open_stdin(struct cli *c, struct context *ctx)
 		memcpy(ctx->stdin_bytes + ctx->stdin_len, rest, rest_len);
 		ctx->stdin_len += rest_len;
 	}
-	ES_TRY(ctxtar_new(-1, NULL, NULL, &ctx->tar));
+	ES_TRY(ctxtar_new(-1, &(struct ctxtar_what){ 0 }, &ctx->tar));
 	ctx->dockerfile = "Dockerfile";
 	ctxtar_add(ctx->tar, ctx->dockerfile, ctx->stdin_bytes, ctx->stdin_len);
 	return NULL;
@@ -318,7 +318,7 @@ static es_err *open_directory(struct cli *c, struct context *ctx, const struct v
 		ES_TRY(find_dockerfile(c, ctx, v->file, &outside));
 	ES_TRY(read_ignore(c, ctx, &ignore));
 	keep[1] = ctx->dockerfile;
-	ES_TRY(es_err_in(ctxtar_new(ctx->dirfd, ignore, (char *const *)keep, &ctx->tar), "error checking context"));
+	ES_TRY(es_err_in(ctxtar_new(ctx->dirfd, &(struct ctxtar_what){ .ignore = ignore, .keep = (char *const *)keep }, &ctx->tar), "error checking context"));
 	if (outside) {
 		ctx->dockerfile = foreign_name(c);
 		ctxtar_add(ctx->tar, ctx->dockerfile, ctx->stdin_bytes, ctx->stdin_len);

@@ -17,13 +17,14 @@ GROUP(volume, "volume", "Manage volumes", .usage = "COMMAND");
 #define COMMANDS(X)                                                                                                         \
 	/* the common ones, in the order of the top-level help */                                                           \
 	X(run) X(exec) X(ps) X(build) X(pull) X(push) X(images) X(login) X(logout) X(search) X(version) X(info)             \
-	X(attach) X(commit) X(create) X(diff) X(events) X(export) X(history) X(import)                                      \
+	X(attach) X(commit) X(completion) X(cp) X(create) X(diff) X(events) X(export) X(history) X(import)                                      \
 	X(inspect_any) X(inspect_container) X(inspect_image) X(inspect_network) X(inspect_volume)                           \
-	X(kill) X(load) X(logs) X(pause) X(port) X(rename) X(restart) X(rm) X(rmi) X(save) X(start) X(stop) X(tag) X(top)   \
+	X(kill) X(load) X(logs) X(pause) X(port) X(rename) X(restart) X(rm) X(rmi) X(save) X(start) X(stats) X(stop) X(tag) X(top)   \
 	X(unpause) X(update) X(wait)                                                                                        \
 	X(network_create) X(network_ls) X(network_rm) X(network_connect) X(network_disconnect)                              \
 	X(volume_create) X(volume_ls) X(volume_rm)                                                                          \
-	X(prune_containers) X(prune_images) X(prune_networks) X(prune_volumes) X(prune_builds) X(prune_system)
+	X(prune_containers) X(prune_images) X(prune_networks) X(prune_volumes) X(prune_builds) X(prune_system) X(df)                  \
+	X(context_ls) X(context_show) X(context_use) X(context_inspect) X(context_create) X(context_update) X(context_rm)
 
 #define DECLARE(id) extern const struct cmd cmd_##id;
 COMMANDS(DECLARE)

@@ -27,6 +27,8 @@ struct extra {
 struct ctxtar {
 	struct arena *arena;
 	int dirfd;
+	const char *rename; /* NULL: names as they are */
+	bool only, owners;
 	char **paths; /* relative; in the arena */
 	size_t n, at, cap;
 	struct extra extras[2];
@@ -108,10 +110,10 @@ static es_err *sink(void *self, const void *bytes, size_t n)
 	return es_buf_check(&t->pending);
 }
 
-es_err *ctxtar_new(int dirfd, const struct ignore *ignore, char *const *keep, struct ctxtar **ret)
+es_err *ctxtar_new(int dirfd, const struct ctxtar_what *what, struct ctxtar **ret)
 {
 	struct ctxtar *t = ES_NEW(struct ctxtar);
-	struct walk w = { t, ignore, keep };
+	struct walk w = { t, what->ignore, what->keep };
 	es_err *err = NULL;
 
 	t->arena = arena_new();
@@ -119,7 +121,12 @@ es_err *ctxtar_new(int dirfd, const struct ignore *ignore, char *const *keep, st
 	t->fd = -1;
 	t->pending = ES_BUF(PENDING_MAX);
 	t->writer.sink = (struct tar_sink){ sink, t };
-	if (dirfd >= 0)
+	t->rename = what->rename ? arena_strdup(t->arena, what->rename) : NULL;
+	t->only = what->only != NULL;
+	t->owners = what->owners;
+	if (t->only || t->rename)
+		add_path(t, arena_strdup(t->arena, t->only ? what->only : "."));
+	if (dirfd >= 0 && !t->only)
 		err = walk_dir(&w, "", 0);
 	if (err) {
 		ctxtar_free(t);
@@ -180,10 +187,18 @@ static bool type_of(mode_t mode, enum tar_type *ret)
 	return false;
 }
 
+/* PATH as the archive calls it. */
+static const char *name_of(const struct ctxtar *t, const char *path)
+{
+	if (!t->rename)
+		return path;
+	return t->only || str_eq(path, ".") ? t->rename : arena_printf(t->arena, "%s/%s", t->rename, path);
+}
+
 static es_err *put_path(struct ctxtar *t)
 {
 	const char *path = t->paths[t->at++];
-	struct tar_entry e = { .path = path, .link = "" };
+	struct tar_entry e = { .path = name_of(t, path), .link = "" };
 	char target[PATH_MAX];
 	struct stat st;
 	ssize_t n;
@@ -194,8 +209,12 @@ static es_err *put_path(struct ctxtar *t)
 		return NULL;
 	e.mode = st.st_mode & 07777;
 	e.mtime_s = st.st_mtim.tv_sec;
+	if (t->owners) {
+		e.uid = st.st_uid;
+		e.gid = st.st_gid;
+	}
 	if (e.type == TAR_DIR)
-		e.path = arena_printf(t->arena, "%s/", path);
+		e.path = arena_printf(t->arena, "%s/", e.path);
 	if (e.type == TAR_CHAR || e.type == TAR_BLOCK_DEVICE) {
 		e.dev_major = major(st.st_rdev);
 		e.dev_minor = minor(st.st_rdev);

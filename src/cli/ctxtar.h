@@ -11,9 +11,16 @@
 
 struct ctxtar;
 
-/* Everything below DIRFD (borrowed) that IGNORE does not leave out, in the order of names, owned by root. KEEP: paths that are
- * sent whatever IGNORE says (the Dockerfile, .dockerignore). IGNORE and KEEP may be NULL. */
-es_err *ctxtar_new(int dirfd, const struct ignore *ignore, char *const *keep, struct ctxtar **ret) ES_CHECKED;
+/* What is packed. Zeroed: everything below the directory, under its own names, owned by root. */
+struct ctxtar_what {
+	const struct ignore *ignore; /* leave out what it names… */
+	char *const *keep;           /* …but not these paths */
+	const char *only;            /* this one entry of the directory (a file or a link) instead of everything */
+	const char *rename;          /* the name of the whole in the archive: of ONLY, or of a directory around everything */
+	bool owners;                 /* owners as they are */
+};
+/* DIRFD (borrowed) -1: nothing but what ctxtar_add brings. Names come in their order. */
+es_err *ctxtar_new(int dirfd, const struct ctxtar_what *what, struct ctxtar **ret) ES_CHECKED;
 void ctxtar_free(struct ctxtar *t); /* NULL is fine */
 /* One more file, with content from memory (borrowed), in front of the rest. */
 void ctxtar_add(struct ctxtar *t, const char *name, const char *bytes, size_t n);

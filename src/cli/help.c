@@ -107,6 +107,19 @@ static void put_group(const struct cli *c, const struct cmd *cmd, const char *pa
 	es_buf_printf(out, "\nRun '%s %s COMMAND --help' for more information on a command.\n", c->prog, path);
 }
 
+/* Where -h is something else, --help is an option like the others. */
+static void put_options(const struct cmd *cmd, struct es_buf *out)
+{
+	const struct opt with_help[] = {
+		{ .name = "", .kind = OPT_TABLE, .sub = cmd->options },
+		{ .name = "", .kind = OPT_TABLE, .sub = cli_help_only_options },
+		O_END,
+	};
+
+	if (cmd->options)
+		opt_help(opt_has_letter(cmd->options, 'h') ? with_help : cmd->options, terminal_width(), out);
+}
+
 void help_print(const struct cli *c, const struct cmd *cmd, const char *path, struct es_buf *out)
 {
 	es_autobuf options = ES_BUF(CLI_TEXT_MAX);
@@ -122,8 +135,7 @@ void help_print(const struct cli *c, const struct cmd *cmd, const char *path, st
 	help_usage(c, cmd, path, out);
 	es_buf_printf(out, "\n\n%s\n", cmd->summary);
 	put_aliases(c, cmd, out);
-	if (cmd->options)
-		opt_help(cmd->options, terminal_width(), &options);
+	put_options(cmd, &options);
 	if (options.len)
 		es_buf_printf(out, "\nOptions:\n%s", es_buf_str(&options));
 }

@@ -185,3 +185,18 @@ struct json *imglist_expand(struct cli *c, const struct json *images, bool diges
 	}
 	return out;
 }
+
+struct json *imglist_expand_first(struct cli *c, const struct json *images)
+{
+	struct json *out = json_new_array(c->arena);
+
+	JSON_EACH(image, images)
+	{
+		const char *first = json_str(json_at(json_get(image, "RepoTags"), 0)), *repo = NONE, *tag = NONE;
+
+		if (first)
+			(void)cut(c, first, ':', &repo, &tag);
+		add_row(c, out, image, repo, tag, NONE);
+	}
+	return out;
+}
