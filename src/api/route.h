@@ -23,6 +23,7 @@ extern const struct route routes_system[];
 extern const struct route routes_containers[], routes_streams[], routes_logs[], routes_archive[];
 extern const struct route routes_exec[];
 extern const struct route routes_images[];
+extern const struct route routes_networks[], routes_volumes[];
 extern const struct route routes_swarm[];
 
 /* The row for METHOD and PATH (decoded, without version), or NULL. ARGS: REQ_ARGS_MAX strings, in A. */

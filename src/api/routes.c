@@ -12,6 +12,8 @@ static const struct route *const tables[] = {
 	routes_archive,
 	routes_exec,
 	routes_images,
+	routes_networks,
+	routes_volumes,
 	routes_swarm,
 };
 
