@@ -14,6 +14,7 @@
 #include "builder/builder_priv.h"
 #include "builder/dfword.h"
 #include "builder/ignoredir.h"
+#include "builder/initlayer.h"
 #include "builder/inroot.h"
 #include "store/blob.h"
 #include "store/record.h"
@@ -33,6 +34,8 @@ struct builder {
 	const struct runner *runner;
 	pthread_mutex_t lock;
 	unsigned running; /* builds; while it is 0 and LOCK is held, steps may be swept */
+	struct lease *lease; /* holds INIT_LAYER */
+	char *init_layer;    /* diffID; NULL: not needed yet */
 };
 
 struct builder *builder_new(struct store *st, const struct runner *runner)
@@ -42,6 +45,7 @@ struct builder *builder_new(struct store *st, const struct runner *runner)
 
 	b->store = st;
 	b->runner = runner;
+	b->lease = lease_new(st);
 	pthread_mutex_init(&b->lock, NULL);
 	log_err(buildcache_sweep(st, &bytes), "sweep of build steps"); /* what a crash left */
 	return b;
@@ -51,6 +55,8 @@ void builder_free(struct builder *b)
 {
 	if (!b)
 		return;
+	lease_end(b->lease);
+	free(b->init_layer);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -101,13 +107,34 @@ es_err *build_tmp(struct build *b, int *ret_fd)
 	return NULL;
 }
 
-es_err *build_open_step(struct build *b, char *id, int *ret_mount)
+static es_err *find_init_layer(struct builder *b, const char **ret)
+{
+	struct layers_info info;
+	es_err *err = NULL;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->init_layer) {
+		err = initlayer_import(b->store, b->lease, &info);
+		if (!err)
+			b->init_layer = es_xstrdup(info.diff_id);
+	}
+	*ret = b->init_layer;
+	pthread_mutex_unlock(&b->lock);
+	return err;
+}
+
+es_err *build_open_step(struct build *b, bool runs, char *id, int *ret_mount)
 {
 	struct build_stage *st = build_here(b);
 	struct snapshot_spec spec = { .kind = SNAPSHOT_STEP, .id = id, .stack = st->stack, .class = RECORD_RUN,
 				      .is_volatile = true };
+	const char *init;
 	es_err *err;
 
+	if (runs) {
+		ES_TRY(find_init_layer(b->builder, &init));
+		spec.stack = strv_arena_add(b->a, st->stack, init);
+	}
 	if (strv_len(st->stack) >= OCI_LAYERS_MAX)
 		return es_err_new(ES_E_LIMIT, "max depth exceeded: more than %u layers", OCI_LAYERS_MAX);
 	rand_hex(id, BUILD_ID);
@@ -303,6 +330,7 @@ struct work {
 	es_err *(*go)(struct build *b, void *plan, const char *id, int root);
 	void *plan;
 	bool says_container; /* docker shows a container for it */
+	bool runs;           /* there is one */
 };
 
 static es_err *run_work(struct build *b, const struct work *w, const char **ret_layer)
@@ -311,7 +339,7 @@ static es_err *run_work(struct build *b, const struct work *w, const char **ret_
 	es_err *err;
 	int root;
 
-	ES_TRY(build_open_step(b, id, &root));
+	ES_TRY(build_open_step(b, w->runs, id, &root));
 	if (w->says_container)
 		build_say(b, " ---> Running in %.12s\n", id);
 	err = w->go(b, w->plan, id, root);
@@ -389,7 +417,7 @@ static es_err *step_run(struct build *b, const struct df_instr *i)
 	es_err *err = buildrun_plan(b, i, &r, &words, &digest);
 
 	if (!err)
-		err = do_step(b, words, digest, &(struct work){ .go = go_run, .plan = r, .says_container = true });
+		err = do_step(b, words, digest, &(struct work){ .go = go_run, .plan = r, .says_container = true, .runs = true });
 	buildrun_free(r);
 	return err;
 }

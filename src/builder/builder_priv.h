@@ -62,8 +62,9 @@ static inline struct build_stage *build_here(struct build *b)
 const struct runner *builder_runner(const struct builder *b);
 void build_say(struct build *b, const char *fmt, ...) ES_PRINTF(2, 3);
 es_err *build_check_cancel(const struct build *b) ES_CHECKED;
-/* A writable view of the stage's stack; ID (BUILD_ID + 1 bytes) is written. End it with one of the two below. */
-es_err *build_open_step(struct build *b, char *id, int *ret_mount) ES_CHECKED;
+/* A writable view of the stage's stack; ID (BUILD_ID + 1 bytes) is written. RUNS: a container will run in it. End it with one of
+ * the two below. */
+es_err *build_open_step(struct build *b, bool runs, char *id, int *ret_mount) ES_CHECKED;
 void build_drop_step(struct build *b, const char *id, int mount);
 es_err *build_keep_step(struct build *b, const char *id, int mount, const char **ret_layer) ES_CHECKED;
 /* Layers of a COPY --from or RUN --mount from=: a stage, an index, or an image. NOT_STAGE: its number is no stage. */
