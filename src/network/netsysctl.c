@@ -69,7 +69,7 @@ static es_err *keep_ra(void *self, const struct rtnl_link *l)
 	netsysctl_get(name, value, sizeof value);
 	if (strcmp(value, "1") == 0 && !(l->flags & IFF_LOOPBACK)) {
 		ES_TRY(netsysctl_set(name, "2", NULL));
-		network_tell(self, "net.%s set to 2: %s goes on accepting router advertisements while forwarding", name, l->name);
+		network_tell(self, "/proc/sys/net/%s set to 2: %s goes on accepting router advertisements while forwarding", name, l->name);
 	}
 	return NULL;
 }
@@ -82,12 +82,12 @@ static es_err *switch_on(struct network *n, const char *name)
 	if (strcmp(value, "1") == 0 || !*value)
 		return NULL;
 	if (n->ip_forward_off) {
-		network_tell(n, "net.%s is off and was not changed (--ip-forward=false): containers reach only this host", name);
+		network_tell(n, "/proc/sys/net/%s is off and was not changed (--ip-forward=false): containers reach only this host", name);
 		return NULL;
 	}
 	ES_TRY(fence(n));
 	ES_TRY(netsysctl_set(name, "1", NULL));
-	network_tell(n, "net.%s switched on; only our bridges are forwarded for, not between other interfaces", name);
+	network_tell(n, "/proc/sys/net/%s switched on; only our bridges are forwarded for, not between other interfaces", name);
 	return NULL;
 }
 

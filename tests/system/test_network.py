@@ -224,8 +224,8 @@ def test_conflicts(house):
 
 def test_mtu_and_forwarding_are_told(house):
     assert "mtu 1400" in house.run(HOST, "ip", "link", "show", "estiba0") and "mtu 1400" in house.run("c1", "ip", "link", "show", "eth0")
-    assert any("net.ipv4/ip_forward switched on" in n for n in house.notices)
-    assert any("net.ipv6/conf/all/forwarding switched on" in n for n in house.notices)
+    assert any("/proc/sys/net/ipv4/ip_forward switched on" in n for n in house.notices)
+    assert any("/proc/sys/net/ipv6/conf/all/forwarding switched on" in n for n in house.notices)
 
 
 def test_no_router_for_others(house):
