@@ -62,27 +62,38 @@ static void stop_rootfs(struct ctr_start *s)
 
 /* ---- volumes ---- */
 
-static es_err *start_volume(struct ctr_start *s, const struct ctr_mount *m)
+static es_err *copy_up(struct ctr_start *s, const struct ctr_mount *m, int fd)
 {
-	struct ctr *c = s->c;
-	int fd, number;
+	es_autoclose int source = mount_open_in(s->rootfs_fd, m->destination, O_RDONLY | O_DIRECTORY);
+	es_autofree char *path = es_xasprintf("/proc/self/fd/%d", fd);
+	es_autoclose int target = source < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	ES_TRY(volume_mount(c->e->volumes, m->name, c->id, m->subpath, &fd));
-	number = give_fd(s, fd, "runtime", true);
+	return target < 0 ? NULL : es_err_in(volume_copy_up(source, target), "volume %s", m->name);
+}
+
+/* A directory below a volume may be a container's trap by the time it is mounted: what was resolved is handed over. */
+static es_err *give_subpath(struct ctr_start *s, const struct ctr_mount *m, int fd)
+{
+	int clone, number;
+
+	ES_TRY(mount_clone(fd, "", true, &clone));
+	number = give_fd(s, clone, "mount", true);
 	if (number < 0) {
-		es_close(fd);
+		es_close(clone);
 		return es_err_new(ES_E_LIMIT, "more than %d volumes, ports and clients", CTR_FDS_MAX);
 	}
 	field_map_put(s->a, s->volume_fds, m->destination, arena_printf(s->a, "/proc/self/fd/%d", number));
-	if (!m->no_copy && !m->subpath) {
-		es_autoclose int source = mount_open_in(s->rootfs_fd, m->destination, O_RDONLY | O_DIRECTORY);
-		es_autofree char *path = es_xasprintf("/proc/self/fd/%d", fd);
-		es_autoclose int target = source < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (target >= 0)
-			ES_TRY(es_err_in(volume_copy_up(source, target), "volume %s", m->name));
-	}
 	return NULL;
+}
+
+static es_err *start_volume(struct ctr_start *s, const struct ctr_mount *m)
+{
+	es_autoclose int fd = -1;
+
+	ES_TRY(volume_mount(s->c->e->volumes, m->name, s->c->id, m->subpath, &fd));
+	if (m->subpath)
+		return give_subpath(s, m, fd);
+	return m->no_copy ? NULL : copy_up(s, m, fd);
 }
 
 static void stop_volumes(struct ctr_start *s)

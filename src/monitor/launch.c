@@ -128,7 +128,8 @@ static void build_argv(struct launch *l, bool terminal, const char *process)
 struct launch_fds {
 	struct spawn_fd rows[LAUNCH_FDS];
 	size_t n;
-	int clone; /* of the root file system, ours; -1: none */
+	int clones[LAUNCH_FDS]; /* of mounts, ours until the runtime has its copies */
+	size_t n_clones;
 };
 
 static es_err *add_fd(struct launch_fds *f, int from, int to)
@@ -142,19 +143,23 @@ static es_err *add_fd(struct launch_fds *f, int from, int to)
 /* A start consumes the mount it is given (it dies with the container's namespace), so every start gets a clone. Only here
  * can one be made: the kernel clones a detached mount for the mount namespace that it was made in, and not before 6.15.
  * An older one refuses: then the only start gets the mount itself, and a later one fails. */
-static es_err *add_rootfs(struct launch_fds *f, int fd)
+static es_err *add_mount(struct launch_fds *f, int fd)
 {
-	f->clone = (int)syscall(SYS_open_tree, fd, "", O_CLOEXEC | LAUNCH_OPEN_TREE_CLONE | LAUNCH_AT_EMPTY_PATH);
-	if (f->clone < 0 && errno != EINVAL)
-		return es_err_sys(errno, "clone root file system");
-	return add_fd(f, f->clone >= 0 ? f->clone : fd, fd);
+	int clone = (int)syscall(SYS_open_tree, fd, "", O_CLOEXEC | LAUNCH_OPEN_TREE_CLONE | LAUNCH_AT_EMPTY_PATH);
+
+	if (clone < 0 && errno != EINVAL)
+		return es_err_sys(errno, "clone a mount");
+	if (clone < 0)
+		return add_fd(f, fd, fd);
+	f->clones[f->n_clones++] = clone; /* never more than rows: add_fd refuses after this one */
+	return add_fd(f, clone, fd);
 }
 
 static es_err *add_spec_fds(struct launch *l, struct launch_fds *f)
 {
 	FIELD_LIST_EACH(struct mon_fd, row, &l->spec->fds) {
-		if (str_eq(row->use, "rootfs")) {
-			ES_TRY(add_rootfs(f, row->fd));
+		if (str_eq(row->use, "rootfs") || str_eq(row->use, "mount")) {
+			ES_TRY(add_mount(f, row->fd));
 		} else if (str_eq(row->use, "runtime")) {
 			lseek(row->fd, 0, SEEK_SET); /* a seccomp filter is read anew; a namespace cannot seek: fine */
 			ES_TRY(add_fd(f, row->fd, row->fd));
@@ -199,7 +204,7 @@ static es_err *spawn(struct launch *l, const int stdio[3], struct launch_fds *f,
 
 es_err *launch_start(struct launch *l, enum launch_verb verb, const int stdio[3], bool terminal, const char *process)
 {
-	struct launch_fds f = { .clone = -1 };
+	struct launch_fds f = { .n = 0 };
 	es_err *err;
 
 	l->verb = verb;
@@ -210,7 +215,8 @@ es_err *launch_start(struct launch *l, enum launch_verb verb, const int stdio[3]
 		l->text[0] = '\0';
 	unlinkat(MON_FD_DIR, l->pid_name, 0);
 	err = spawn(l, stdio, &f, terminal, process);
-	es_close(f.clone);
+	while (f.n_clones)
+		es_close(f.clones[--f.n_clones]);
 	if (err)
 		close_all(l);
 	else

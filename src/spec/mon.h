@@ -58,7 +58,7 @@ struct mon_attach {
 /* What a descriptor is for. */
 struct mon_fd {
 	int32_t fd;
-	/* "rootfs": detached mount; every start gets a fresh clone of it under the same number. "runtime": every `run`
+	/* "rootfs", "mount": detached mounts; every start gets a fresh clone of them under the same number. "runtime": every `run`
 	 * inherits it under the same number, rewound (network namespace, seccomp filter). "hold": open until the end. */
 	const char *use;
 };
