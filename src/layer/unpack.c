@@ -137,7 +137,7 @@ static es_err *open_dir(struct unpack *u, const char *path, int *ret_fd)
 	es_autofree char *part = es_xstrdup(path);
 	int fd = open_in(u, path, O_RDONLY | O_DIRECTORY);
 
-	for (char *slash = part; fd < 0 && errno == ENOENT && slash; ) {
+	for (char *slash = fd < 0 && errno == ENOENT ? part : NULL; slash; ) {
 		es_autoclose int up = -1;
 		char *name;
 

@@ -126,7 +126,7 @@ static void parents_that_a_tar_lacks_show_the_lower(void)
 	CHECK_OK(tmproot_open(&t, &st));
 	es_autolease *lease = lease_new(st);
 	import(&t, st, lease, "mkdir tmp var; chmod 1777 tmp; chmod 700 var; chown 7:8 var; chmod 750 .; echo old > tmp/o", ".", &base);
-	import(&t, st, lease, "mkdir -p tmp var/x; echo new > tmp/n; echo y > var/x/y", "tmp/n var/x/y", &top);
+	import(&t, st, lease, "mkdir -p tmp var/x var/z; echo new > tmp/n; echo y > var/x/y; echo z > var/z/z", "tmp/n var/x/y var/z/z", &top);
 	char *stack[] = { base.diff_id, top.diff_id, NULL };
 	CHECK_OK(layers_mount(st, stack, NULL, &root));
 	CHECK_INT(mode_of(root, "tmp"), 01777);
