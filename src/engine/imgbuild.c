@@ -75,6 +75,16 @@ es_err *imgbuild_prune(struct engine *e, struct arena *a, bool all, char ***ret_
 
 /* ---- the context ---- */
 
+/* A body that is no tar, or only half of one, in docker's words. */
+static es_err *context_error(es_err *err)
+{
+	if (err && es_err_class(err) == ES_E_INVALID && str_ends(es_err_text(err), "unexpected end")) {
+		es_err_free(err);
+		return es_err_new(ES_E_INTERNAL, "unexpected EOF");
+	}
+	return err;
+}
+
 /* tmp/context-X with what the tar holds; read by the unprivileged unpacker alone. */
 static es_err *open_context(struct engine *e, struct arena *a, int tar_fd, char **ret_name, int *ret_fd)
 {
@@ -89,8 +99,8 @@ static es_err *open_context(struct engine *e, struct arena *a, int tar_fd, char 
 	*ret_fd = openat(root, *ret_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)
 		return es_err_sys(errno, "open %s", *ret_name);
-	return layerprog_run(e->store, a,
-			     &(struct layerprog_call){ .argv = argv, .stream_fd = tar_fd, .dir_fd = *ret_fd, .out_fd = -1 }, &report);
+	return context_error(layerprog_run(
+		e->store, a, &(struct layerprog_call){ .argv = argv, .stream_fd = tar_fd, .dir_fd = *ret_fd, .out_fd = -1 }, &report));
 }
 
 /* ---- words ---- */

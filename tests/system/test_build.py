@@ -139,6 +139,11 @@ def test_errors_before_the_first_word(d, text, status, message):
     assert (got[0], got[2]['message']) == (status, message)
 
 
+def test_body_that_is_no_tar(d):
+    status, body = d.api('POST', '/build', b'not a tar', {'Content-Type': 'application/x-tar'})
+    assert (status, json.loads(body)['message']) == (500, 'unexpected EOF')
+
+
 def test_client_that_leaves_stops_the_step(d):
     body = context({'Dockerfile': 'FROM bb:1\nRUN echo started; sleep 1000\n'})
     s = socket.socket(socket.AF_UNIX)
