@@ -9,6 +9,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <dirent.h>
 #include <poll.h>
@@ -24,6 +26,7 @@
 #include "runtime/rtmount.h"
 #include "runtime/rtops.h"
 #include "runtime/rtspec.h"
+#include "sys/mount.h"
 #include "sys/pidfd.h"
 #include "sys/spawn.h"
 
@@ -521,6 +524,32 @@ static es_err *open_log(const struct rtargs *a)
 	return NULL;
 }
 
+/* CVE-2019-5736: until its exec, the container's process runs this program, and a command such as /proc/self/exe (or a
+ * script that names it) makes the container run it too. Then /proc/PID/exe leads out to our file, which root of the
+ * container could write to. So whoever starts containers runs from a read-only mount of the file, attached nowhere: the
+ * caller can arrange that; otherwise we do, by executing ourselves once more. */
+static es_err *leave_writable_mount(char **argv)
+{
+	es_autoclose int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC), fd = -1;
+	char path[4097];
+	struct statvfs st;
+	ssize_t n;
+
+	if (exe < 0 || fstatvfs(exe, &st) < 0)
+		return es_err_sys(errno, "open this program");
+	if (st.f_flag & ST_RDONLY || geteuid() != 0)
+		return NULL;
+	n = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (n < 0)
+		return es_err_sys(errno, "path of this program");
+	path[n] = '\0';
+	ES_TRY(mount_clone(exe, "", false, &fd));
+	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	argv[0] = path; /* companions are looked for beside it */
+	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	return es_err_sys(errno, "execute this program");
+}
+
 static es_err *run(int argc, char **argv, struct rtargs *a, int *ret_code)
 {
 	const struct command *c;
@@ -546,6 +575,8 @@ static es_err *run(int argc, char **argv, struct rtargs *a, int *ret_code)
 	}
 	ES_TRY(check_global(a));
 	ES_TRY(open_log(a));
+	if (c->of & (OF_CREATE | OF_RUN | OF_EXEC))
+		ES_TRY(es_err_in(leave_writable_mount(argv), "protect this program from the container"));
 	a->rest = argv + at;
 	a->n_rest = argc - at;
 	return c->run(a, ret_code);

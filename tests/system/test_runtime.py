@@ -455,6 +455,32 @@ def test_rootfs_by_descriptor(b):
     os.close(30)
 
 
+def test_runtime_program_cannot_be_overwritten(b):
+    """CVE-2019-5736: the container runs the runtime's own program and writes to it once it has ended."""
+    copy = b.path / "estiba-run"
+    shutil.copy(RUN, copy)
+    b.start()
+    itself = ["/proc/self/exe", "update", "-r", "-", "waits-for-input"]
+    victim = subprocess.Popen([*b.prefix, str(copy), "--root", str(b.root), "exec", "c", *itself], stdin=subprocess.PIPE,
+                              cwd=b.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    attack = """
+        for i in $(seq 100); do
+            for p in /proc/[0-9]*; do
+                cmp -s $p/exe /bin/busybox || exec 3<$p/exe
+            done
+            test -e /proc/self/fd/3 && break
+            sleep 0.05
+        done 2>/dev/null
+        test -e /proc/self/fd/3 || exit 9
+        echo held; sleep 1; echo evil > /proc/self/fd/3"""
+    attacker = subprocess.Popen(b.argv("exec", "c", "sh", "-c", attack), cwd=b.path, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert attacker.stdout.readline() == "held\n"
+    victim.communicate(b"{}")  # it ends, so that its file is no longer busy
+    assert "Read-only file system" in attacker.communicate()[1] and attacker.returncode == 1
+    assert copy.read_bytes() == RUN.read_bytes()
+
+
 def test_sysctl_rlimits_and_time(b):
     b.c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096"}
     b.c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 2**64 - 1}]
