@@ -103,8 +103,12 @@ static es_err *write_image(const struct images *im, struct arena *a, const struc
 	es_autobuf json = ES_BUF(OCI_CONFIG_MAX);
 	struct image_new new = { .parent = parent };
 	char *names[] = { ref ? ref_full(a, ref) : NULL, NULL };
+	struct json *doc = field_encode(a, oci_image_fields, img);
 
-	field_encode_text(&json, oci_image_fields, img);
+	/* The table writes {} for no labels, as containers show them; an image that was given none has null. */
+	if (!img->config.labels)
+		json_set(a, json_get(doc, "config"), "Labels", json_new_null(a));
+	json_write(&json, doc, 0);
 	ES_TRY(es_buf_check(&json));
 	new.config_text = es_buf_str(&json);
 	new.config_len = json.len;

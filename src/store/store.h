@@ -9,7 +9,7 @@
 
 /* Everything below a store is thread-safe; calls may block on the disk and belong on a worker, never on a loop.
  *
- * The rules that hold at every instant, also after kill -9 or a power cut (doc/format/store.md numbers them too):
+ * The rules that hold at every instant, also after kill -9 or a power cut (doc/format/store.md has them with the on-disk layout):
  *  1. Content comes first, its record last: a record never names bytes that are not there.
  *  2. Content is written under partial/ or without a name, and renamed when it is complete and verified.
  *  3. What no record and no lease leads to is garbage; whatever lies in partial/ or tmp/ at open is garbage.
