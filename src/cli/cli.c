@@ -24,6 +24,7 @@ const struct opt cli_global_options[] = {
 	O_BOOL(T, tls_verify, "tlsverify", 0, .help = "Talk TLS and verify the daemon"),
 	O_BOOL(T, version, "version", 'v', .help = "Print the version and quit"),
 	O_BOOL(T, help, "help", 0, .flags = OPT_HIDDEN, .help = "Print usage"),
+	O_BOOL(T, short_help, "-h", 'h', .flags = OPT_HIDDEN, .help = "Print usage"),
 	O_END,
 };
 #undef T
@@ -225,12 +226,14 @@ static void unknown_command(struct cli *c, const struct cmd *group, const char *
 
 /* Running one command. */
 
-static void show_help(struct cli *c, const struct cmd *cmd, const char *path)
+#define SHORT_HELP_NOTE "Flag shorthand -h has been deprecated, use --help"
+
+static void show_help(struct cli *c, const struct cmd *cmd, const char *path, int fd)
 {
 	es_autobuf out = ES_BUF(CLI_TEXT_MAX);
 
 	help_print(c, cmd, path, &out);
-	cli_out(&out);
+	write_or_leave(fd, es_buf_str(&out), out.len);
 }
 
 /* A command's table with the help flag in front: run and create use -h for themselves. */
@@ -259,8 +262,8 @@ static void run_command(struct cli *c, char **argv)
 		es_err_free(err);
 	} else if (common->help || common->short_help) {
 		if (common->short_help)
-			cli_warn("Flag shorthand -h has been deprecated, use --help");
-		show_help(c, c->cmd, c->path);
+			cli_puts(SHORT_HELP_NOTE);
+		show_help(c, c->cmd, c->path, STDOUT_FILENO);
 	} else {
 		if (c->given.notes.len)
 			write_or_leave(STDERR_FILENO, es_buf_str(&c->given.notes), c->given.notes.len);
@@ -284,7 +287,7 @@ static void run_help(struct cli *c, char **words)
 		c->status = 1;
 		return;
 	}
-	show_help(c, cmd, path);
+	show_help(c, cmd, path, STDOUT_FILENO);
 }
 
 /* Walk down the groups: ARGV begins with the first word behind the global options. */
@@ -298,7 +301,7 @@ static void dispatch(struct cli *c, char **argv)
 		const struct cmd *cmd = strchr(*argv, ' ') ? NULL : cmd_find(longer, strlen(longer));
 
 		if (group && (str_eq(*argv, "--help") || str_eq(*argv, "-h"))) {
-			show_help(c, group, path);
+			show_help(c, group, path, STDOUT_FILENO);
 			return;
 		}
 		if (!group && str_eq(*argv, "help")) {
@@ -318,7 +321,7 @@ static void dispatch(struct cli *c, char **argv)
 		}
 		group = cmd;
 	}
-	show_help(c, group, path);
+	show_help(c, group, path, STDERR_FILENO); /* nothing was asked for */
 }
 
 static const char *base_name(const char *path)
@@ -358,7 +361,9 @@ int cli_main(int argc, char **argv)
 		es_err_free(err);
 	} else if (c.globals.version) {
 		version_print_short(&c);
-	} else if (c.globals.help) {
+	} else if (c.globals.help || c.globals.short_help) {
+		if (c.globals.short_help)
+			cli_warn(SHORT_HELP_NOTE);
 		run_help(&c, c.globals_given.args);
 	} else {
 		dispatch(&c, c.globals_given.args);

@@ -32,7 +32,7 @@ struct cmd {
 struct cli_globals {
 	const char *config_dir, *context, *log_level;
 	char **hosts;
-	bool debug, tls, tls_verify, version, help;
+	bool debug, tls, tls_verify, version, help, short_help;
 	const char *tls_ca, *tls_cert, *tls_key;
 };
 

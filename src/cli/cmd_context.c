@@ -108,7 +108,7 @@ static const char *get_error(const struct format_row *row)
 }
 
 static const struct format_column columns[] = {
-	{ "Current", "CURRENT", get_current },
+	{ "Current", "", get_current },
 	{ "Description", "DESCRIPTION", get_description },
 	{ "DockerEndpoint", "DOCKER ENDPOINT", get_endpoint },
 	{ "Error", "ERROR", get_error },

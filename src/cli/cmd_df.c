@@ -160,7 +160,7 @@ static es_err *put_objects(struct cli *c, const struct json *doc)
 	const struct usage builds = builds_usage(doc);
 
 	for (size_t i = 0; i < ES_N(lists); i++) {
-		const struct format_list list = { .format = lists[i].format, .given = lists[i].table };
+		const struct format_list list = { .format = lists[i].format, .given = lists[i].table, .self = c };
 
 		cli_printf("%s", lists[i].title);
 		ES_TRY(format_print_array(c, &list, rows[i]));

@@ -87,7 +87,7 @@ static const char *get_size(const struct format_row *row)
 	int64_t virtual = json_i64(json_get(row->doc, "SizeRootFs"), 0);
 	const char *own = human_size(a, (double)json_i64(json_get(row->doc, "SizeRw"), 0));
 
-	return virtual > 0 ? arena_printf(a, "%s (virtual %s)", own, human_size(a, (double)virtual)) : own;
+	return virtual > 0 && !row->self ? arena_printf(a, "%s (virtual %s)", own, human_size(a, (double)virtual)) : own;
 }
 
 static const char *get_labels(const struct format_row *row)
@@ -137,7 +137,7 @@ static const char *get_networks(const struct format_row *row)
 /* Not told by this version of the API. */
 static const char *get_platform(const struct format_row *row)
 {
-	return "<nil>";
+	return FORMAT_NIL;
 }
 
 /* Ports: neighbours that differ by one join to a range. */

@@ -4,4 +4,5 @@
 
 #include "cli/format.h"
 
+/* A list's SELF other than NULL: sizes are the containers' own only. */
 extern const struct format ctrlist_format, ctrlist_sized_format;

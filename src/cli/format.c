@@ -61,7 +61,7 @@ const char *format_template(struct cli *c, const struct format_list *l)
 }
 
 /* Go's rows are structs with methods; here an object with one string per column. */
-static struct json *row_document(struct cli *c, const struct format_list *l, const struct json *doc, const struct gotmpl *t)
+static struct json *row_document(struct cli *c, const struct format_list *l, const struct json *doc)
 {
 	const struct format_row row = { c, doc, l->full, l->self };
 	struct json *out = json_new_object(c->arena);
@@ -69,7 +69,9 @@ static struct json *row_document(struct cli *c, const struct format_list *l, con
 	for (const struct format_column *col = l->format->columns; col->name; col++) {
 		const char *text = col->get(&row);
 
-		if (l->format->bools && (str_eq(text, "true") || str_eq(text, "false")))
+		if (text == FORMAT_NIL)
+			json_set(c->arena, out, col->name, json_new_null(c->arena));
+		else if (l->format->bools && (str_eq(text, "true") || str_eq(text, "false")))
 			json_set_bool(c->arena, out, col->name, *text == 't');
 		else
 			json_set_str(c->arena, out, col->name, text ? text : "");
@@ -131,7 +133,7 @@ static es_err *put_rows(struct cli *c, const struct format_list *l, const struct
 	for (size_t i = 0; i < n; i++) {
 		struct label_call call = { c, l, docs[i] };
 
-		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call }, row_document(c, l, docs[i], t), out));
+		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call }, row_document(c, l, docs[i]), out));
 		es_buf_addc(out, '\n');
 	}
 	return NULL;

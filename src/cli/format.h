@@ -14,9 +14,11 @@ struct format_row {
 struct format_column {
 	const char *name;   /* in templates: "ID" */
 	const char *header; /* in tables: "CONTAINER ID" */
-	/* The cell; NULL is "". In the arena. */
+	/* The cell; NULL is "", FORMAT_NIL is Go's nil. In the arena. */
 	const char *(*get)(const struct format_row *row);
 };
+
+#define FORMAT_NIL ((const char *)-1)
 
 struct format {
 	const char *type; /* Go's name, for error texts: "*formatter.ContainerContext" */

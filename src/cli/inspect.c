@@ -31,21 +31,31 @@ es_err *inspect_get_volume(struct cli *c, const char *name, struct json **ret)
 	return get(c, client_path(c, "/volumes/%s", name), NULL, ret);
 }
 
-/* Docker runs the template on Go structs; ours runs on the document, where every object is a map. What a map cannot show in the
- * same way is the printed form of a whole struct ({{.Config.Healthcheck}}). */
-static es_err *print_template(struct cli *c, const struct gotmpl *t, const struct json *doc, struct es_buf *out)
+/* Docker runs the template on its Go struct first and, when that fails, on the document as it came, where every object is a map:
+ * so do we, with our field tables as the struct. */
+static es_err *print_template(struct cli *c, const struct gotmpl *t, const struct json *doc, const struct gotmpl_type *type, struct es_buf *out)
 {
-	const struct gotmpl_env env = { .flags = GOTMPL_MISSING_KEY_ERROR };
+	const struct gotmpl_env typed = { .type = type }, raw = { .flags = GOTMPL_MISSING_KEY_ERROR };
 	size_t before = out->len;
-	es_err *err = gotmpl_exec(t, &env, doc, out);
+	es_err *err = type ? gotmpl_exec(t, &typed, doc, out) : es_err_new(ES_E_NOT_FOUND, "no type");
 
 	if (err) {
+		es_err_free(err);
 		out->len = before;
-		es_buf_addc(out, '\n');
-		return es_err_in(err, "template parsing error");
+		err = gotmpl_exec(t, &raw, doc, out);
 	}
+	if (err)
+		out->len = before;
 	es_buf_addc(out, '\n');
-	return NULL;
+	return es_err_in(err, "template parsing error");
+}
+
+/* What DOC is, by members that only one kind has. */
+static const struct gotmpl_type *type_of(const struct json *doc)
+{
+	static const struct gotmpl_type container = { .name = "container.InspectResponse", .rows = docker_inspect_fields };
+
+	return json_get(doc, "HostConfig") && json_get(doc, "State") ? &container : NULL;
 }
 
 static es_err *collect(struct cli *c, char *const *names, inspect_get getter, struct json *array)
@@ -92,7 +102,7 @@ es_err *inspect_print(struct cli *c, char *const *names, const char *format, ins
 	if (t) {
 		JSON_EACH(doc, array)
 			if (!err)
-				err = print_template(c, t, doc, &out);
+				err = print_template(c, t, doc, type_of(doc), &out);
 		if (!array->n)
 			es_buf_addc(&out, '\n');
 	} else {

@@ -73,6 +73,17 @@ static es_err *parse_bool(const char *key, const char *value, bool *ret)
 	return NULL;
 }
 
+/* A path relative to the current directory as an absolute one; links stay as they are. */
+static es_err *absolute(struct arena *a, const char *path, const char **ret)
+{
+	char here[PATH_MAX];
+
+	if (!getcwd(here, sizeof here))
+		return es_err_sys(errno, "current directory");
+	*ret = arena_printf(a, "/%s", str_clean_path(arena_printf(a, "%s/%s", here, path)));
+	return NULL;
+}
+
 static es_err *set_type(struct parse *p, const char *key, const char *value)
 {
 	p->m->type = str_lower(arena_strdup(p->a, value));
@@ -80,13 +91,10 @@ static es_err *set_type(struct parse *p, const char *key, const char *value)
 }
 static es_err *set_source(struct parse *p, const char *key, const char *value)
 {
-	char full[PATH_MAX], here[PATH_MAX];
+	bool relative = str_eq(value, ".") || str_eq(value, "..") || str_starts(value, "./") || str_starts(value, "../");
 
 	p->m->source = value;
-	if (str_eq(value, ".") || str_starts(value, "./") || str_starts(value, "../") || str_eq(value, ".."))
-		if (getcwd(here, sizeof here))
-			p->m->source = realpath(value, full) ? arena_strdup(p->a, full) : arena_printf(p->a, "%s/%s", here, value);
-	return NULL;
+	return relative ? absolute(p->a, value, &p->m->source) : NULL;
 }
 static es_err *set_target(struct parse *p, const char *key, const char *value)
 {
@@ -281,25 +289,16 @@ es_err *mountspec_check(const char *text)
 
 es_err *mountspec_volume(struct arena *a, const char *text, char ***binds, struct field_map *volumes)
 {
-	const char *colon = strchr(text, ':');
-	char here[PATH_MAX], full[PATH_MAX];
+	const char *colon = strchr(text, ':'), *source;
 
 	if (!colon) {
 		field_map_put(a, volumes, text, NULL);
 		return NULL;
 	}
-	if (*text != '.') {
-		*binds = strv_arena_add(a, *binds, text);
-		return NULL;
+	if (*text == '.') {
+		ES_TRY(absolute(a, arena_strndup(a, text, (size_t)(colon - text)), &source));
+		text = arena_printf(a, "%s%s", source, colon);
 	}
-	char *source = arena_strndup(a, text, (size_t)(colon - text));
-
-	if (!realpath(source, full)) {
-		if (!getcwd(here, sizeof here))
-			return es_err_sys(errno, "current directory");
-		*binds = strv_arena_add(a, *binds, arena_printf(a, "%s/%s%s", here, source, colon));
-		return NULL;
-	}
-	*binds = strv_arena_add(a, *binds, arena_printf(a, "%s%s", full, colon));
+	*binds = strv_arena_add(a, *binds, text);
 	return NULL;
 }

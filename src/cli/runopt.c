@@ -36,7 +36,7 @@ const struct opt runopt_rows[] = {
 	O_STR(T, host.cpuset_cpus, "cpuset-cpus", 0, .help = "CPUs it may run on (0-3, 0,1)"),
 	O_STR(T, host.cpuset_mems, "cpuset-mems", 0, .help = "Memory nodes it may use (0-3, 0,1)"),
 	O_LIST(T, devices, "device", 0, .help = "Device of the host (host[:container[:rwm]])"),
-	O_LIST(T, host.device_cgroup_rules, "device-cgroup-rule", 0, .help = "Rule for the allowed devices (c 42:* rmw)"),
+	O_LIST(T, host.device_cgroup_rules, "device-cgroup-rule", 0, .check = value_check_device_rule, .help = "Rule for the allowed devices (c 42:* rmw)"),
 	O_LIST(T, read_bps, "device-read-bps", 0, .check = value_check_bps_device, .shown = "[]", .help = "Bytes a second to read from a device"),
 	O_LIST(T, read_iops, "device-read-iops", 0, .check = value_check_iops_device, .shown = "[]", .help = "Reads a second from a device"),
 	O_LIST(T, write_bps, "device-write-bps", 0, .check = value_check_bps_device, .shown = "[]", .help = "Bytes a second to write to a device"),
@@ -387,6 +387,7 @@ static es_err *put_rest(struct cli *c, struct runopt *o)
 	struct json *size = json_new_array(c->arena);
 	bool known = o->config.tty && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO);
 	char ***caps[] = { &o->host.cap_add, &o->host.cap_drop };
+	char ***never_null[] = { &o->host.dns, &o->host.dns_options, &o->host.dns_search };
 
 	if (!known || !tty_size(&rows, &columns))
 		rows = columns = 0;
@@ -394,6 +395,9 @@ static es_err *put_rest(struct cli *c, struct runopt *o)
 	json_append(size, json_new_i64(c->arena, columns));
 	o->host.console_size = size;
 	o->host.container_id_file = o->cidfile;
+	for (size_t i = 0; i < ES_N(never_null); i++)
+		if (!*never_null[i])
+			*never_null[i] = es_xcalloc(1, sizeof(char *));
 	for (size_t k = 0; k < ES_N(caps); k++)
 		for (size_t i = 0; i < strv_len(*caps[k]); i++) {
 			char *cap = (*caps[k])[i], *upper = es_xasprintf("%s%s", strncasecmp(cap, "CAP_", 4) && strcasecmp(cap, "ALL") ? "CAP_" : "", cap);

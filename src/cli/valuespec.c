@@ -99,6 +99,24 @@ es_err *value_check_attach(const char *text)
 	return NULL;
 }
 
+/* Digits or a star; NULL when P does not begin so. */
+static const char *device_number(const char *p)
+{
+	size_t n = strspn(p, "0123456789");
+
+	return *p == '*' ? p + 1 : n ? p + n : NULL;
+}
+
+es_err *value_check_device_rule(const char *text)
+{
+	const char *p = *text && strchr("acb", *text) && text[1] == ' ' ? device_number(text + 2) : NULL;
+
+	p = p && *p == ':' ? device_number(p + 1) : NULL;
+	if (!p || *p != ' ' || strspn(p + 1, "rwm") != strlen(p + 1) || !p[1] || strlen(p + 1) > 3)
+		return es_err_new(ES_E_INVALID, "invalid device cgroup format '%s'", text);
+	return NULL;
+}
+
 /* Numbers. */
 
 static es_err *go_int(const char *text, int64_t *ret)
