@@ -32,8 +32,10 @@ static es_err *run_create(struct cli *c)
 		return es_err_new(ES_E_INVALID, "conflicting options: cannot specify a volume-name through both --name and as a positional arg");
 	if (c->n_args)
 		r.name = c->args[0];
-	r.driver_opts = value_map(c->arena, v->opts);
-	r.labels = value_map(c->arena, v->labels);
+	if (v->opts)
+		r.driver_opts = value_map(c->arena, v->opts);
+	if (v->labels)
+		r.labels = value_map(c->arena, v->labels);
 	body = field_encode(c->arena, docker_volume_create_fields, &r);
 	ES_TRY(client_call(c, "POST", "/volumes/create", NULL, body, &reply));
 	cli_puts(json_str(json_get(reply, "Name")) ? json_str(json_get(reply, "Name")) : "");

@@ -5,6 +5,7 @@
 #include "cli/format.h"
 #include "codec/gotmpl.h"
 #include "spec/docker_ctr.h"
+#include "spec/docker_image.h"
 
 static es_err *get(struct cli *c, const char *path, const char *query, struct json **ret)
 {
@@ -55,7 +56,11 @@ static const struct gotmpl_type *type_of(const struct json *doc)
 {
 	static const struct gotmpl_type container = { .name = "container.InspectResponse", .rows = docker_inspect_fields };
 
-	return json_get(doc, "HostConfig") && json_get(doc, "State") ? &container : NULL;
+	static const struct gotmpl_type image = { .name = "image.InspectResponse", .rows = docker_image_inspect_fields };
+
+	if (json_get(doc, "HostConfig") && json_get(doc, "State"))
+		return &container;
+	return json_get(doc, "RootFS") && json_get(doc, "RepoTags") ? &image : NULL;
 }
 
 static es_err *collect(struct cli *c, char *const *names, inspect_get getter, struct json *array)

@@ -52,6 +52,8 @@ static struct docker_mount_volume *volume_of(struct parse *p)
 {
 	if (!p->m->volume)
 		p->m->volume = ARENA_NEW(p->a, struct docker_mount_volume);
+	if (!p->m->volume->driver_config)
+		p->m->volume->driver_config = ARENA_NEW(p->a, struct docker_mount_driver);
 	return p->m->volume;
 }
 
@@ -148,23 +150,15 @@ static es_err *set_label(struct parse *p, const char *key, const char *value)
 	volume_of(p);
 	return NULL;
 }
-static struct docker_mount_driver *driver_of(struct parse *p)
-{
-	struct docker_mount_volume *v = volume_of(p);
-
-	if (!v->driver_config)
-		v->driver_config = ARENA_NEW(p->a, struct docker_mount_driver);
-	return v->driver_config;
-}
 static es_err *set_driver(struct parse *p, const char *key, const char *value)
 {
-	driver_of(p)->name = value;
+	volume_of(p)->driver_config->name = value;
 	return NULL;
 }
 static es_err *set_volume_opt(struct parse *p, const char *key, const char *value)
 {
 	p->volume_opts = strv_arena_add(p->a, p->volume_opts, value);
-	driver_of(p);
+	volume_of(p);
 	return NULL;
 }
 static es_err *set_tmpfs_size(struct parse *p, const char *key, const char *value)

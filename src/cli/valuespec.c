@@ -397,10 +397,7 @@ void value_add_env(struct arena *a, const char *item, char ***v)
 {
 	const char *value = strchr(item, '=') ? NULL : getenv(item);
 
-	if (strchr(item, '='))
-		*v = strv_arena_add(a, *v, item);
-	else if (value)
-		*v = strv_arena_add(a, *v, arena_printf(a, "%s=%s", item, value));
+	*v = strv_arena_add(a, *v, value ? arena_printf(a, "%s=%s", item, value) : item);
 }
 
 static es_err *add_line(struct arena *a, char *line, bool environ_file, char ***v)
@@ -418,7 +415,7 @@ static es_err *add_line(struct arena *a, char *line, bool environ_file, char ***
 		return es_err_new(ES_E_INVALID, "variable '%.*s' contains whitespaces", (int)n, line);
 	if (line[n])
 		*v = strv_arena_add(a, *v, line);
-	else if (environ_file)
+	else if (environ_file && getenv(line))
 		value_add_env(a, line, v);
 	return NULL;
 }

@@ -41,9 +41,10 @@ es_err *value_check_gpus(const char *text) ES_CHECKED;
 es_err *value_check_platform(const char *text) ES_CHECKED;
 bool value_is_mac(const char *text);
 
-/* K=V items to a map; "K" alone has the value "". NULL for no item when NULL_IF_EMPTY. */
+/* K=V items to a map; "K" alone has the value "". */
 struct field_map *value_map(struct arena *a, char *const *items);
-/* Append the lines of an --env-file (ENVIRON: "K" alone takes the caller's variable) or --label-file to *V. Errors: docker's. */
+/* Append the lines of an --env-file ("K" alone takes the caller's variable and is dropped when there is none) or, without
+ * ENVIRON_FILE, a --label-file to *V. Errors: docker's. */
 es_err *value_read_file(struct arena *a, const char *path, bool environ_file, char ***v) ES_CHECKED;
-/* Append an -e item: "K" alone takes the caller's variable and is dropped when there is none. */
+/* Append an -e item: "K" alone takes the caller's variable; without one it goes to the daemon as it is. */
 void value_add_env(struct arena *a, const char *item, char ***v);
