@@ -99,7 +99,7 @@ es_err *build_tmp(struct build *b, int *ret_fd)
 
 	if (b->tmp_fd < 0) {
 		rand_hex(id, 16);
-		b->tmp_name = arena_printf(b->a, "tmp/build-%s", id);
+		b->tmp_name = arena_printf(b->a, "partial/build-%s", id);
 		ES_TRY(file_mkdir_p(store_root_fd(b->store), b->tmp_name, 0700));
 		ES_TRY(inroot_open(store_root_fd(b->store), b->tmp_name, O_RDONLY | O_DIRECTORY, &b->tmp_fd));
 	}

@@ -85,7 +85,8 @@ static es_err *context_error(es_err *err)
 	return err;
 }
 
-/* tmp/context-X with what the tar holds; read by the unprivileged unpacker alone. */
+/* partial/context-X with what the tar holds, read by the unprivileged unpacker alone. What lies in partial/ does not survive the
+ * next start of the engine. */
 static es_err *open_context(struct engine *e, struct arena *a, int tar_fd, char **ret_name, int *ret_fd)
 {
 	static const char *const argv[] = { "estiba-layer", "unpack", "--plain", NULL };
@@ -94,7 +95,7 @@ static es_err *open_context(struct engine *e, struct arena *a, int tar_fd, char 
 	char id[17];
 
 	rand_hex(id, 16);
-	*ret_name = arena_printf(a, "tmp/context-%s", id);
+	*ret_name = arena_printf(a, "partial/context-%s", id);
 	ES_TRY(file_mkdir_p(root, *ret_name, 0700));
 	*ret_fd = openat(root, *ret_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)

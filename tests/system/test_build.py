@@ -52,7 +52,7 @@ def build(d, dockerfile, files=None, query=''):
 
 
 def left_overs(d):
-    return [os.listdir(d.dir / 'exec/b'), os.listdir(d.dir / 'exec/run'), [n for n in os.listdir(d.dir / 'data/tmp') if not n.startswith('.')]]
+    return [os.listdir(d.dir / 'exec/b'), os.listdir(d.dir / 'exec/run'), os.listdir(d.dir / 'data/partial')]
 
 
 def until(check, seconds=10):
@@ -111,8 +111,8 @@ def test_mounts_of_run(d):
 
 
 def test_networks(d):
-    said = build(d, 'FROM bb:1\nRUN --network=none ip -o link | wc -l\n')[1]
-    assert re.search(r'\n[12]\n ---> Removed', said), said
+    status, said, last = build(d, 'FROM bb:1\nRUN --network=none ip -o link | wc -l\n')
+    assert re.search(r'\n[12]\n ---> Removed', said), (said, last)
 
 
 @pytest.mark.parametrize('text,code,message', [
