@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "engine/image_io.h"
 #include "engine/image_priv.h"
 #include "store/blob.h"
+#include "store/gc.h"
 #include "store/layers.h"
 #include "sys/mount.h"
 
@@ -350,5 +352,9 @@ es_err *image_load(const struct images *im, int fd, bool quiet, const struct ima
 	else
 		err = es_err_new(ES_E_INVALID, "invalid archive: does not contain a manifest.json");
 	es_err_drop(store_discard(im->store, partial));
+	if (err) { /* layers of the image that did not come about */
+		lease_end(ES_TAKE(lease));
+		log_err(gc_run(im->store, NULL), "collect garbage");
+	}
 	return err;
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "store/gc.h"
 #include "store/store_priv.h"
 
 #define VERSION_FILE "version"
@@ -238,6 +239,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 	ES_TRY(janitor_start(st));
 	ES_TRY(sweep_leftovers(st));
 	ES_TRY(gc_sweep_snapshots(st));
+	ES_TRY(gc_run(st, NULL)); /* content whose record a crash prevented */
 	pthread_mutex_lock(&st->trash_lock);
 	st->trash_asked++; /* also what an earlier life left in tmp/ */
 	pthread_cond_broadcast(&st->trash_cond);

@@ -462,7 +462,7 @@ static void load_refuses(void)
 			fail_msg("%s: loaded, want %s", rows[i].script, rows[i].err);
 		CHECK_ERR(err, rows[i].err);
 		store_settle(v.im.store);
-		CHECK(run("test -z \"$(ls %s/partial %s/layers)\"", v.root.data, v.root.data) != -1);
+		CHECK(run("test -z \"$(ls %s/partial)$(ls %s/layers)$(ls %s/blobs/sha256)\"", v.root.data, v.root.data, v.root.data) == 0);
 		size_t n;
 		CHECK_OK(image_count(&v.im, &n));
 		CHECK_INT(n, 0);

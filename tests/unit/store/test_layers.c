@@ -303,6 +303,7 @@ static void what_a_crash_leaves(void)
 	CHECK(unlink(boot) == 0);
 	CHECK_OK(tmproot_open(&t, &st));
 	CHECK(!tmproot_has(&t, "containers/" ID1) && tmproot_has(&t, "containers/" ID2 "/upper"));
+	CHECK_INT(names_in(&t, "layers"), 0);
 	lease = lease_new(st);
 	import(&t, st, lease, "echo 1 > a", ".", &info);
 	CHECK(layers_has(st, info.diff_id));
