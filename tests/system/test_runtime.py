@@ -481,6 +481,14 @@ def test_runtime_program_cannot_be_overwritten(b):
     assert copy.read_bytes() == RUN.read_bytes()
 
 
+def test_working_directory_cannot_be_a_leaked_descriptor(b):
+    """CVE-2024-21626: a directory of the host, open in the runtime, must not become the container's."""
+    for n in range(3, 40):
+        b.c["process"] |= {"cwd": f"/proc/self/fd/{n}", "args": ["/bin/busybox", "ls", "-d", "../../../../../work", "../etc/passwd"]}
+        r = b.run()
+        assert (r.returncode, r.stdout) == (1, "") and "unable to start container process" in r.stderr
+
+
 def test_sysctl_rlimits_and_time(b):
     b.c["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096"}
     b.c["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 2**64 - 1}]
