@@ -226,7 +226,7 @@ static struct json *runtimes(struct req *r)
 	struct json *o = json_new_object(r->a), *own = json_new_object(r->a);
 
 	json_set_str(r->a, own, "path", "estiba-run");
-	json_set(r->a, o, "estiba-run", own);
+	json_set(r->a, o, "runc", own);
 	FIELD_MAP_EACH(e, cfg->runtimes) {
 		struct json *one = json_new_object(r->a);
 
@@ -315,7 +315,7 @@ static es_err *info(struct req *r)
 	json_set_bool(a, o, "ExperimentalBuild", cfg->experimental);
 	json_set_str(a, o, "ServerVersion", ESTIBA_VERSION);
 	json_set(a, o, "Runtimes", runtimes(r));
-	json_set_str(a, o, "DefaultRuntime", cfg->default_runtime ? cfg->default_runtime : "estiba-run");
+	json_set_str(a, o, "DefaultRuntime", cfg->default_runtime ? cfg->default_runtime : "runc");
 	json_set(a, o, "Swarm", swarm_inactive(a));
 	json_set_bool(a, o, "LiveRestoreEnabled", true); /* it cannot be otherwise */
 	json_set_str(a, o, "Isolation", "");

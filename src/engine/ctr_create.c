@@ -86,12 +86,14 @@ static struct field_map *merge_maps(struct arena *a, struct field_map *mine, con
 	return mine;
 }
 
-/* The image's variables first; the container's win by name. "NAME" alone (no "=") takes a variable away. */
+/* The container's variables, then those of the image that it does not name. "NAME" alone (no "=") takes one away. */
 static char **merge_env(struct arena *a, char **mine, char **images)
 {
 	char **out = ARENA_ARRAY(a, char *, strv_len(mine) + strv_len(images) + 1);
 	size_t n = 0;
 
+	for (size_t k = 0; mine && mine[k]; k++)
+		out[n++] = mine[k];
 	for (size_t i = 0; images && images[i]; i++) {
 		size_t len = strcspn(images[i], "=");
 		bool mine_too = false;
@@ -101,8 +103,6 @@ static char **merge_env(struct arena *a, char **mine, char **images)
 		if (!mine_too)
 			out[n++] = images[i];
 	}
-	for (size_t k = 0; mine && mine[k]; k++)
-		out[n++] = mine[k];
 	return out;
 }
 
@@ -145,13 +145,9 @@ static void merge_config(struct arena *a, struct docker_config *c, const struct 
 		c->working_dir = i->working_dir;
 	if (str_empty(c->stop_signal))
 		c->stop_signal = i->stop_signal;
-	if (!c->shell)
-		c->shell = i->shell;
-	if (!c->on_build)
-		c->on_build = i->on_build;
 	c->env = merge_env(a, c->env, i->env);
 	c->exposed_ports = merge_maps(a, c->exposed_ports, i->exposed_ports);
-	c->volumes = merge_maps(a, c->volumes, i->volumes);
+	c->volumes = merge_maps(a, c->volumes && c->volumes->n ? c->volumes : NULL, i->volumes);
 	c->labels = merge_maps(a, c->labels, i->labels);
 	merge_health(a, c, i->healthcheck);
 }
@@ -350,7 +346,7 @@ static es_err *check_namespaces(struct engine *e, const struct docker_host_confi
 
 static es_err *check_runtime(struct engine *e, const char *name)
 {
-	static const char *const ours[] = { "estiba-run", "runc", "io.containerd.runc.v2" };
+	static const char *const ours[] = { "runc", "estiba-run", "io.containerd.runc.v2" };
 
 	for (size_t i = 0; i < ES_N(ours); i++)
 		if (strcmp(ours[i], name) == 0)
@@ -421,7 +417,7 @@ void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_con
 	if (str_empty(hc->restart_policy.name))
 		hc->restart_policy.name = "no";
 	if (str_empty(hc->runtime))
-		hc->runtime = e->cfg->default_runtime ? e->cfg->default_runtime : "estiba-run";
+		hc->runtime = e->cfg->default_runtime ? e->cfg->default_runtime : "runc";
 	if (str_empty(hc->cgroup_parent))
 		hc->cgroup_parent = e->cfg->cgroup_parent ? e->cfg->cgroup_parent : "";
 	if (hc->memory > 0 && hc->memory_swap == 0)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "codec/passwd.h"
 #include "engine/ctr_priv.h"
 #include "engine/netmgr.h"
 #include "engine/volume.h"
@@ -201,13 +202,13 @@ es_err *ctr_archive_stat(struct engine *e, struct arena *a, const char *ref, con
 
 static es_err *pack(struct ctr *c, struct arena *a, int root_fd, const char *path, const char *rename, int out_fd)
 {
-	const char *argv[8] = { "pack", "--plain", "--path", path, NULL };
+	const char *argv[6] = { "pack", "--path", path, NULL };
 	const struct layerprog_call call = { .argv = argv, .stream_fd = -1, .dir_fd = root_fd, .out_fd = out_fd };
 	struct json *report;
 
 	if (rename) {
-		argv[4] = "--rename";
-		argv[5] = rename;
+		argv[3] = "--rename";
+		argv[4] = rename;
 	}
 	return layerprog_run(c->e->store, a, &call, &report);
 }
@@ -250,6 +251,7 @@ es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, boo
 {
 	es_autoarena *a = arena_new();
 	const char *argv[8] = { "unpack", "--plain", "--subdir", NULL };
+	struct passwd_user user;
 	struct layerprog_call call = { .argv = argv, .stream_fd = in_fd, .out_fd = -1 };
 	struct json *report;
 	struct place p;
@@ -261,10 +263,14 @@ es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, boo
 	argv[3] = p.path;
 	if (no_overwrite_dir_non_dir)
 		argv[n++] = "--no-overwrite-dir-non-dir";
-	if (copy_uidgid)
-		argv[n++] = "--copy-uidgid";
 	call.dir_fd = p.root_fd;
 	err = check_target(c, &p, path);
+	if (!err && copy_uidgid) /* all of it belongs to whom the container's process belongs to */
+		err = ctr_user(a, p.root_fd, c->rec->config->user, NULL, &user);
+	if (!err && copy_uidgid) {
+		argv[n++] = "--chown";
+		argv[n++] = arena_printf(a, "%u:%u", user.uid, user.gid);
+	}
 	if (!err)
 		err = layerprog_run(e->store, a, &call, &report);
 	if (!err)

@@ -682,10 +682,10 @@ es_err *ctr_rename(struct engine *e, const char *ref, const char *name)
 
 	if (str_empty(name))
 		return es_err_new(ES_E_INVALID, "Neither old nor new names may be empty");
+	ES_TRY(ctr_find(e, ref, &c));
 	ES_TRY(ctr_name_check(name));
 	if (*name == '/')
 		name++;
-	ES_TRY(ctr_find(e, ref, &c));
 	(void)pthread_mutex_lock(&c->op);
 	old = es_xstrdup(c->rec->name);
 	if (strcmp(old, name) == 0)

@@ -164,7 +164,7 @@ static es_err *container_file(struct arena *a, int root_fd, const char *path, ch
 	return NULL;
 }
 
-static es_err *look_up_user(struct arena *a, int root_fd, const char *user, char *const *extra, struct passwd_user *ret)
+es_err *ctr_user(struct arena *a, int root_fd, const char *user, char *const *extra, struct passwd_user *ret)
 {
 	char *passwd, *group;
 
@@ -266,7 +266,7 @@ static es_err *process(struct build *b)
 	char **args = ARENA_ARRAY(b->a, char *, strv_len(rec->args) + 2);
 	size_t n = 0;
 
-	ES_TRY(look_up_user(b->a, b->s->rootfs_fd, b->cfg->user, b->hc->group_add, &u));
+	ES_TRY(ctr_user(b->a, b->s->rootfs_fd, b->cfg->user, b->hc->group_add, &u));
 	if (b->hc->init.set && b->hc->init.v) {
 		args = ARENA_ARRAY(b->a, char *, strv_len(rec->args) + 4);
 		args[n++] = arena_strdup(b->a, "/sbin/docker-init");
@@ -745,7 +745,7 @@ es_err *ctr_oci_exec(struct ctr *c, struct arena *a, int root_fd, const struct d
 	struct docker_host_config all = { .privileged = true };
 	struct passwd_user u;
 
-	ES_TRY(look_up_user(a, root_fd, str_empty(req->user) ? cfg.user : req->user, str_empty(req->user) ? hc->group_add : NULL, &u));
+	ES_TRY(ctr_user(a, root_fd, str_empty(req->user) ? cfg.user : req->user, str_empty(req->user) ? hc->group_add : NULL, &u));
 	for (size_t i = 0; req->env && req->env[i]; i++) { /* the session's variables win over the container's */
 		size_t len = strcspn(req->env[i], "=");
 		char **env = NULL;

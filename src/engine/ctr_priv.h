@@ -155,6 +155,9 @@ struct oci_spec;
 struct oci_resources;
 /* CapAdd, CapDrop, SecurityOpt. */
 es_err *ctr_security_check(const struct docker_host_config *hc) ES_CHECKED;
+/* Who USER is by the passwd and group files below ROOT_FD; EXTRA: further groups. */
+struct passwd_user;
+es_err *ctr_user(struct arena *a, int root_fd, const char *user, char *const *extra, struct passwd_user *ret) ES_CHECKED;
 char **ctr_caps(struct arena *a, const struct docker_host_config *hc);
 bool ctr_no_new_privileges(const struct engine_config *cfg, const struct docker_host_config *hc);
 char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id);

@@ -40,7 +40,8 @@ static char *status_words(struct arena *a, const struct ctr *c)
 	}
 }
 
-static struct field_list mount_points(struct arena *a, const struct ctr_record *rec)
+/* FULL: inspect; docker's list does not tell where anonymous volumes lie. */
+static struct field_list mount_points(struct arena *a, const struct ctr_record *rec, bool full)
 {
 	struct docker_mount_point *list = ARENA_ARRAY(a, struct docker_mount_point, rec->mounts.n + 1);
 	size_t n = 0;
@@ -50,7 +51,7 @@ static struct field_list mount_points(struct arena *a, const struct ctr_record *
 			continue; /* docker shows --tmpfs in HostConfig only */
 		list[n++] = (struct docker_mount_point){
 			.type = arena_strdup(a, m->type), .name = m->name ? arena_strdup(a, m->name) : NULL,
-			.source = arena_strdup(a, m->source ? m->source : ""), .destination = arena_strdup(a, m->destination),
+			.source = arena_strdup(a, m->source && (full || !m->anonymous) ? m->source : ""), .destination = arena_strdup(a, m->destination),
 			.driver = m->driver ? arena_strdup(a, m->driver) : NULL, .mode = arena_strdup(a, m->mode ? m->mode : ""),
 			.rw = m->rw, .propagation = arena_strdup(a, m->propagation ? m->propagation : ""),
 		};
@@ -140,7 +141,36 @@ static void show_default_endpoint(const struct json *networks, struct docker_net
 	ns->mac_address = json_str(json_get(e, "MacAddress"));
 }
 
-static es_err *show_network(struct arena *a, const struct ctr *c, struct docker_network_settings *ns)
+static void append_new(struct arena *a, struct json *list, const char *word)
+{
+	JSON_EACH(at, list)
+		if (str_eq(json_str(at), word))
+			return;
+	json_append(list, json_new_str(a, word));
+}
+
+/* By which names neighbours of a user-defined network find it: name, aliases, short id, host name. API < 1.45 showed the last
+ * two among the aliases. */
+static void show_names(struct arena *a, const struct ctr *c, struct json *endpoint, unsigned api)
+{
+	const struct json *aliases = json_get(endpoint, "Aliases");
+	struct json *names = json_new_array(a), *old = json_new_array(a);
+
+	append_new(a, names, c->rec->name);
+	JSON_EACH(at, aliases) {
+		append_new(a, names, json_str(at));
+		append_new(a, old, json_str(at));
+	}
+	append_new(a, names, arena_strndup(a, c->id, 12));
+	append_new(a, names, c->rec->config->hostname);
+	append_new(a, old, arena_strndup(a, c->id, 12));
+	append_new(a, old, c->rec->config->hostname);
+	json_set(a, endpoint, "DNSNames", names);
+	if (api < 145)
+		json_set(a, endpoint, "Aliases", old);
+}
+
+static es_err *show_network(struct arena *a, const struct ctr *c, unsigned api, struct docker_network_settings *ns)
 {
 	static const struct field rows[] = {
 		{ .name = "Ports", .kind = FIELD_LIST_MAP, .sub = docker_port_binding_fields, .sub_size = sizeof(struct docker_port_binding) },
@@ -153,6 +183,9 @@ static es_err *show_network(struct arena *a, const struct ctr *c, struct docker_
 	ns->networks = networks ? networks : json_new_object(a);
 	if (!ctr_is_up(c))
 		return NULL;
+	JSON_EACH(at, networks)
+		if (strcmp(at->key, "bridge") != 0 && strcmp(at->key, "host") != 0 && strcmp(at->key, "none") != 0)
+			show_names(a, c, at, api);
 	show_default_endpoint(networks, ns);
 	ns->sandbox_id = arena_strdup(a, c->id);
 	ES_TRY(copy_json(a, c->ports, &ports));
@@ -185,7 +218,7 @@ static es_err *show_paths(struct ctr *c, struct arena *a, struct docker_inspect 
 	return NULL;
 }
 
-static es_err *show(struct ctr *c, struct arena *a, struct docker_inspect *ret, int *ret_run_dirfd)
+static es_err *show(struct ctr *c, struct arena *a, unsigned api, struct docker_inspect *ret, int *ret_run_dirfd)
 {
 	const struct ctr_record *rec = c->rec;
 
@@ -200,12 +233,12 @@ static es_err *show(struct ctr *c, struct arena *a, struct docker_inspect *ret, 
 	ret->exec_ids = exec_ids(c, a);
 	ret->config = ARENA_NEW(a, struct docker_config);
 	ret->host_config = ARENA_NEW(a, struct docker_host_config);
-	ret->mounts = mount_points(a, rec);
+	ret->mounts = mount_points(a, rec, true);
 	show_state(a, c, &ret->state);
 	*ret_run_dirfd = c->health && c->run_dirfd >= 0 ? fcntl(c->run_dirfd, F_DUPFD_CLOEXEC, 0) : -1;
 	ES_TRY(copy_struct(a, docker_config_fields, rec->config, ret->config));
 	ES_TRY(copy_struct(a, docker_host_config_fields, rec->host_config, ret->host_config));
-	return show_network(a, c, &ret->network_settings);
+	return show_network(a, c, api, &ret->network_settings);
 }
 
 static es_err *show_size(struct ctr *c, struct arena *a, struct field_opt_i64 *rw, struct field_opt_i64 *root)
@@ -229,11 +262,10 @@ es_err *ctr_inspect(struct engine *e, struct arena *a, const char *ref, bool siz
 	es_autoclose int run_dirfd = -1;
 	es_err *err;
 
-	(void)api;
 	ES_TRY(ctr_find(e, ref, &c));
 	*ret = (struct docker_inspect){ 0 };
 	(void)pthread_mutex_lock(&c->lock);
-	err = show(c, a, ret, &run_dirfd);
+	err = show(c, a, api, ret, &run_dirfd);
 	(void)pthread_mutex_unlock(&c->lock);
 	ES_TRY(err);
 	if (run_dirfd >= 0)
@@ -308,6 +340,10 @@ static es_err *summarise(const struct ctr *c, struct arena *a, struct docker_sum
 	FIELD_MAP_EACH(l, rec->config->labels)
 		field_map_put(a, labels, arena_strdup(a, l->key), arena_strdup(a, l->value ? l->value : ""));
 	ES_TRY(copy_json(a, c->networks && ctr_is_up(c) ? c->networks : rec->endpoints, &networks));
+	JSON_EACH(at, networks) { /* docker's list leaves the names out */
+		json_set(a, at, "Aliases", json_new_null(a));
+		json_set(a, at, "DNSNames", json_new_null(a));
+	}
 	*s = (struct docker_summary){
 		.id = arena_strdup(a, c->id),
 		.names = strv_arena_add(a, NULL, arena_printf(a, "/%s", rec->name)),
@@ -321,7 +357,7 @@ static es_err *summarise(const struct ctr *c, struct arena *a, struct docker_sum
 		.status = status_words(a, c),
 		.host_config = { .network_mode = arena_strdup(a, rec->host_config->network_mode) },
 		.network_settings = { networks ? networks : json_new_object(a) },
-		.mounts = mount_points(a, rec),
+		.mounts = mount_points(a, rec, false),
 	};
 	return NULL;
 }

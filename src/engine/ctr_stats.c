@@ -185,7 +185,8 @@ es_err *ctr_stats(struct engine *e, struct arena *a, const char *ref, struct jso
 	pids = object_in(a, doc, "pids_stats");
 	if (st->has_pids) {
 		set_u64(a, pids, "current", st->pids_current);
-		set_u64(a, pids, "limit", st->pids_limit);
+		if (st->pids_limit != UINT64_MAX)
+			set_u64(a, pids, "limit", st->pids_limit);
 	}
 	io_stats(a, doc, st);
 	json_set_i64(a, doc, "num_procs", 0);
