@@ -200,6 +200,7 @@ static void snapshot_life(void)
 	es_autoclose int view = -1;
 	CHECK_OK(layers_mount(st, both, NULL, &view));
 	CHECK(has(view, "new") && !has(view, "etc/group") && !has(view, "etc/resolv.conf"));
+	CHECK(has(view, "old/n") && !has(view, "old/a") && has(view, "etc/passwd") && mode_of(view, ".") == 0711);
 	es_close(ES_TAKE_FD(view));
 	lease_end(ES_TAKE(lease));
 	store_close(st);
