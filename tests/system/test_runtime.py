@@ -483,10 +483,11 @@ def test_runtime_program_cannot_be_overwritten(b):
 
 def test_working_directory_cannot_be_a_leaked_descriptor(b):
     """CVE-2024-21626: a directory of the host, open in the runtime, must not become the container's."""
+    (b.path / "secret").write_text("of the host")
     for n in range(3, 40):
-        b.c["process"] |= {"cwd": f"/proc/self/fd/{n}", "args": ["/bin/busybox", "ls", "-d", "../../../../../work", "../etc/passwd"]}
+        b.c["process"] |= {"cwd": f"/proc/self/fd/{n}", "args": ["/bin/busybox", "cat", "../../../../.." + str(b.path / "secret")]}
         r = b.run()
-        assert (r.returncode, r.stdout) == (1, "") and "unable to start container process" in r.stderr
+        assert (r.returncode, r.stdout) == (1, ""), n
 
 
 def test_sysctl_rlimits_and_time(b):
