@@ -8,6 +8,7 @@
 #include "builder/dockerfile.h"
 #include "engine/image_io.h"
 #include "engine/image_priv.h"
+#include "spec/platform.h"
 
 /* --- changes --- */
 
@@ -50,39 +51,16 @@ es_err *image_apply_changes(struct arena *a, struct docker_config *config, char 
 	return NULL;
 }
 
-/* --- platforms --- */
-
-static const struct {
-	const char *word, *arch, *variant;
-} arches[] = {
-	{ "amd64", "amd64", NULL },   { "x86_64", "amd64", NULL }, { "x86-64", "amd64", NULL }, { "arm64", "arm64", NULL },
-	{ "aarch64", "arm64", NULL }, { "386", "386", NULL },	   { "i386", "386", NULL },	{ "arm", "arm", "v7" },
-	{ "armhf", "arm", "v7" },     { "armel", "arm", "v6" },	   { "ppc64le", "ppc64le", NULL }, { "s390x", "s390x", NULL },
-	{ "riscv64", "riscv64", NULL }, { "loong64", "loong64", NULL }, { "mips64le", "mips64le", NULL },
-};
-
-static es_err *platform_parse(struct arena *a, const char *text, struct oci_image *ret)
+/* The platform of an image that is made here. */
+static es_err *set_platform(struct arena *a, const char *text, struct oci_image *ret)
 {
-	char **parts = str_empty(text) ? NULL : strv_split(text, '/');
-	size_t n = strv_len(parts), arch = n > 1 ? 1 : 0;
-	bool known = n >= 1 && n <= 3 && (n == 1 || str_eq(parts[0], "linux"));
+	struct oci_platform p;
 
-	ret->os = "linux";
-	ret->architecture = oci_machine_arch();
-	if (n == 1 && str_eq(parts[0], "linux"))
-		n = 0;
-	for (size_t i = 0; n && known; i++) {
-		if (i == ES_N(arches)) {
-			known = false;
-		} else if (str_eq_nocase(parts[arch], arches[i].word)) {
-			ret->architecture = arches[i].arch;
-			ret->variant = n == 3 ? arena_strdup(a, parts[2]) : arches[i].variant;
-			break;
-		}
-	}
-	strv_free(parts);
-	return !n || known ? NULL
-			   : es_err_new(ES_E_INVALID, "\"%s\": unknown operating system or architecture: invalid argument", text);
+	ES_TRY(platform_parse(a, text, &p));
+	ret->os = p.os;
+	ret->architecture = p.architecture;
+	ret->variant = p.variant;
+	return NULL;
 }
 
 /* --- writing one --- */
@@ -122,7 +100,7 @@ es_err *image_import(const struct images *im, struct arena *a, int fd, const str
 	struct oci_image img = { .created = clock_now_ns(), .comment = opts->message ? opts->message : "Imported from -" };
 	struct layers_info info;
 
-	ES_TRY(platform_parse(a, opts->platform, &img));
+	ES_TRY(set_platform(a, opts->platform, &img));
 	ES_TRY(image_apply_changes(a, &img.config, opts->changes));
 	ES_TRY(image_archive_err(layers_import(im->store, lease, fd, NULL, &info)));
 	img.rootfs = (struct oci_rootfs){ "layers", strv_arena_add(a, NULL, info.diff_id) };
@@ -136,7 +114,7 @@ static es_err *read_base(const struct images *im, struct arena *a, const char *i
 {
 	struct image base;
 
-	ES_TRY(platform_parse(a, NULL, ret));
+	ES_TRY(set_platform(a, NULL, ret));
 	if (!id)
 		return NULL;
 	ES_TRY(image_get(im, a, id, &base));
