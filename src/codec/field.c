@@ -31,8 +31,8 @@ static es_err *wrong(const struct place *at, const char *fmt, ...)
 	va_end(ap);
 	path[from] = '\0';
 	for (; at; at = at->up) {
-		int n = at->name ? snprintf(part, sizeof part, "%s%s", at->up ? "." : "", at->name) :
-				   snprintf(part, sizeof part, "[%zu]", at->index);
+		int n = at->name ? snprintf(part, sizeof part, "%s%s", at->up ? "." : "", at->name)
+				 : snprintf(part, sizeof part, "[%zu]", at->index);
 
 		if (n < 0 || (size_t)n > from)
 			break;
@@ -45,7 +45,7 @@ static es_err *wrong(const struct place *at, const char *fmt, ...)
 static const char *type_name(const struct json *v)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "null",	    [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
+		[JSON_NULL] = "null",       [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
 		[JSON_STRING] = "a string", [JSON_ARRAY] = "a list",   [JSON_OBJECT] = "an object",
 	};
 
@@ -54,7 +54,7 @@ static const char *type_name(const struct json *v)
 
 static es_err *expect(const struct place *at, const struct json *v, enum json_type type)
 {
-	struct json want = { .type = type };
+	struct json want = {.type = type};
 
 	if (v->type == type)
 		return NULL;
@@ -137,8 +137,8 @@ static es_err *decode_strv(struct arena *a, const struct place *up, const struct
 
 	ES_TRY(expect(up, v, JSON_ARRAY));
 	items = ARENA_ARRAY(a, char *, v->n + 1);
-	JSON_EACH(item, v) {
-		struct place at = { .up = up, .index = n };
+	JSON_EACH (item, v) {
+		struct place at = {.up = up, .index = n};
 
 		if (item->type != JSON_NULL)
 			ES_TRY(expect(&at, item, JSON_STRING));
@@ -151,14 +151,14 @@ static es_err *decode_strv(struct arena *a, const struct place *up, const struct
 static es_err *decode_list(struct arena *a, const struct place *up, const struct field *f, const struct json *v,
 			   struct field_list *out)
 {
-	struct field_list list = { .set = true };
+	struct field_list list = {.set = true};
 
 	ES_TRY(expect(up, v, JSON_ARRAY));
 	if (v->n > SIZE_MAX / 2 / (f->sub_size + 1))
 		return wrong(up, "too many elements");
 	list.items = arena_alloc(a, v->n * f->sub_size);
-	JSON_EACH(item, v) {
-		struct place at = { .up = up, .index = list.n };
+	JSON_EACH (item, v) {
+		struct place at = {.up = up, .index = list.n};
 
 		if (item->type != JSON_NULL)
 			ES_TRY(decode_object(a, &at, f->sub, item, (char *)list.items + list.n * f->sub_size));
@@ -198,8 +198,8 @@ static es_err *decode_map(struct arena *a, const struct place *up, const struct 
 
 	ES_TRY(expect(up, v, JSON_OBJECT));
 	map = field_map_new(a);
-	JSON_EACH(member, v) {
-		struct place at = { .up = up, .name = member->key };
+	JSON_EACH (member, v) {
+		struct place at = {.up = up, .name = member->key};
 		void *value;
 
 		ES_TRY(decode_map_value(a, &at, f, member, &value));
@@ -218,7 +218,7 @@ static es_err *decode_bytes(struct arena *a, const struct place *at, const struc
 	bytes = arena_alloc(a, base64_decoded_max(v->len) + 1);
 	if (!base64_decode(v->text, v->len, BASE64_STD, bytes, &n))
 		return wrong(at, "not base64");
-	*out = (struct field_bytes){ .p = bytes, .n = n };
+	*out = (struct field_bytes){.p = bytes, .n = n};
 	return NULL;
 }
 
@@ -247,13 +247,13 @@ static es_err *decode_member(struct arena *a, const struct place *at, const stru
 		return NULL;
 	case FIELD_OPT_BOOL:
 		ES_TRY(expect(at, v, JSON_BOOL));
-		*(struct field_opt_bool *)out = (struct field_opt_bool){ .set = true, .v = v->boolean };
+		*(struct field_opt_bool *)out = (struct field_opt_bool){.set = true, .v = v->boolean};
 		return NULL;
 	case FIELD_I64:
 		return decode_int(at, v, INT64_MIN, INT64_MAX, out);
 	case FIELD_OPT_I64:
 		ES_TRY(decode_int(at, v, INT64_MIN, INT64_MAX, &n));
-		*(struct field_opt_i64 *)out = (struct field_opt_i64){ .set = true, .v = n };
+		*(struct field_opt_i64 *)out = (struct field_opt_i64){.set = true, .v = n};
 		return NULL;
 	case FIELD_I32:
 		ES_TRY(decode_int(at, v, INT32_MIN, INT32_MAX, &n));
@@ -306,12 +306,12 @@ static const struct field *find_from(const struct field *rows, const struct fiel
 static es_err *check_required(const struct place *up, const struct field *rows, const struct json *v)
 {
 	for (const struct field *f = rows; f->name; f++) {
-		struct place at = { .up = up, .name = f->name };
+		struct place at = {.up = up, .name = f->name};
 		bool found = false;
 
 		if (!(f->flags & FIELD_REQUIRED))
 			continue;
-		JSON_EACH(member, v)
+		JSON_EACH (member, v)
 			found = found || (member->type != JSON_NULL && str_eq_nocase(member->key, f->name));
 		if (!found)
 			return wrong(&at, "is missing");
@@ -325,9 +325,9 @@ static es_err *decode_object(struct arena *a, const struct place *up, const stru
 	const struct field *f = rows;
 
 	ES_TRY(expect(up, v, JSON_OBJECT));
-	JSON_EACH(member, v) {
+	JSON_EACH (member, v) {
 		const struct field *found = find_from(rows, f, member->key);
-		struct place at = { .up = up };
+		struct place at = {.up = up};
 
 		if (!found)
 			continue;
@@ -600,7 +600,7 @@ struct field_map *field_map_new(struct arena *a)
 
 static struct field_map_entry *find_entry(const struct field_map *m, const char *key)
 {
-	FIELD_MAP_EACH(at, m)
+	FIELD_MAP_EACH (at, m)
 		if (strcmp(at->key, key) == 0)
 			return at;
 	return NULL;

@@ -46,11 +46,11 @@ static const struct {
 	const char *word;
 	enum token_kind kind;
 } words[] = {
-	{ "block", TOKEN_BLOCK }, { "break", TOKEN_BREAK }, { "continue", TOKEN_CONTINUE },
-	{ "define", TOKEN_DEFINE }, { "else", TOKEN_ELSE }, { "end", TOKEN_END },
-	{ "if", TOKEN_IF },	  { "range", TOKEN_RANGE }, { "template", TOKEN_TEMPLATE },
-	{ "with", TOKEN_WITH },	  { "nil", TOKEN_NIL },	    { "true", TOKEN_BOOL },
-	{ "false", TOKEN_BOOL },
+	{"block", TOKEN_BLOCK},   {"break", TOKEN_BREAK}, {"continue", TOKEN_CONTINUE},
+	{"define", TOKEN_DEFINE}, {"else", TOKEN_ELSE},   {"end", TOKEN_END},
+	{"if", TOKEN_IF},         {"range", TOKEN_RANGE}, {"template", TOKEN_TEMPLATE},
+	{"with", TOKEN_WITH},     {"nil", TOKEN_NIL},     {"true", TOKEN_BOOL},
+	{"false", TOKEN_BOOL},
 };
 
 struct token {
@@ -74,8 +74,8 @@ struct parser {
 	const char **vars;
 	size_t n_vars, cap_vars;
 	int range_depth, depth;
-	size_t line_pos;    /* where the token last read stands, for line numbers */
-	size_t action_pos;  /* where the action being read began */
+	size_t line_pos;   /* where the token last read stands, for line numbers */
+	size_t action_pos; /* where the action being read began */
 	char **mentioned;
 };
 
@@ -96,12 +96,12 @@ static bool is_digit(char c)
 
 static struct token token(enum token_kind kind, const struct parser *p, size_t from)
 {
-	return (struct token){ .kind = kind, .pos = from, .text = p->t->text + from, .len = p->at - from };
+	return (struct token){.kind = kind, .pos = from, .text = p->t->text + from, .len = p->at - from};
 }
 
 static struct token lex_error(const struct parser *p, size_t pos, const char *text)
 {
-	return (struct token){ .kind = TOKEN_ERROR, .pos = pos, .text = text, .len = strlen(text) };
+	return (struct token){.kind = TOKEN_ERROR, .pos = pos, .text = text, .len = strlen(text)};
 }
 
 static bool at_right(const struct parser *p)
@@ -122,9 +122,9 @@ static struct token bad_character(struct parser *p)
 {
 	unsigned char c = (unsigned char)p->t->text[p->at];
 
-	return lex_error(p, p->at, arena_printf(p->a, "bad character U+%04X%s%.1s%s", c, c < 0x7f && c > 0x20 ? " '" : "",
-						c < 0x7f && c > 0x20 ? p->t->text + p->at : "",
-						c < 0x7f && c > 0x20 ? "'" : ""));
+	return lex_error(p, p->at,
+			 arena_printf(p->a, "bad character U+%04X%s%.1s%s", c, c < 0x7f && c > 0x20 ? " '" : "",
+				      c < 0x7f && c > 0x20 ? p->t->text + p->at : "", c < 0x7f && c > 0x20 ? "'" : ""));
 }
 
 /* A comment at P->at is skipped; false at one that is not closed, with the error in *RET. */
@@ -166,10 +166,11 @@ static struct token lex_text(struct parser *p)
 		while (trims && to > from && is_space(p->t->text[to - 1]))
 			to--;
 		if (to > from)
-			return (struct token){ .kind = TOKEN_TEXT, .pos = from, .text = p->t->text + from, .len = to - from };
+			return (struct token){
+				.kind = TOKEN_TEXT, .pos = from, .text = p->t->text + from, .len = to - from};
 		if (!left)
 			return token(TOKEN_EOF, p, p->at);
-		t = (struct token){ .kind = TOKEN_LEFT, .pos = p->at, .text = "{{", .len = 2 };
+		t = (struct token){.kind = TOKEN_LEFT, .pos = p->at, .text = "{{", .len = 2};
 		p->at += trims ? 4 : 2;
 		if (p->t->text[p->at] != '/' || p->t->text[p->at + 1] != '*') {
 			p->in_action = true;
@@ -206,8 +207,9 @@ static struct token lex_number(struct parser *p)
 	if (s[p->at] == '+' || s[p->at] == '-')
 		p->at++;
 	if (s[p->at] == '0' && s[p->at + 1] && strchr("xXoObB", s[p->at + 1])) {
-		digits = (s[p->at + 1] | 32) == 'x' ? "0123456789abcdefABCDEF_" :
-			 (s[p->at + 1] | 32) == 'o' ? "01234567_" : "01_";
+		digits = (s[p->at + 1] | 32) == 'x'   ? "0123456789abcdefABCDEF_"
+			 : (s[p->at + 1] | 32) == 'o' ? "01234567_"
+						      : "01_";
 		exponent = (s[p->at + 1] | 32) == 'x' ? "pP" : "";
 		p->at += 2;
 	}
@@ -223,8 +225,9 @@ static struct token lex_number(struct parser *p)
 		p->at += strspn(s + p->at, "0123456789_");
 	}
 	if (is_word(s[p->at]) || p->at == from + (s[from] == '+' || s[from] == '-'))
-		return lex_error(p, from, arena_printf(p->a, "bad number syntax: \"%.*s\"",
-						       (int)(p->at - from + (s[p->at] != '\0')), s + from));
+		return lex_error(p, from,
+				 arena_printf(p->a, "bad number syntax: \"%.*s\"",
+					      (int)(p->at - from + (s[p->at] != '\0')), s + from));
 	return token(TOKEN_NUMBER, p, from);
 }
 
@@ -265,7 +268,7 @@ static struct token lex_right(struct parser *p)
 	p->trim_next = p->t->text[p->at] != '}';
 	p->at += p->trim_next ? 4 : 2;
 	p->in_action = false;
-	return (struct token){ .kind = TOKEN_RIGHT, .pos = from, .text = "}}", .len = 2 };
+	return (struct token){.kind = TOKEN_RIGHT, .pos = from, .text = "}}", .len = 2};
 }
 
 static struct token lex_spaces(struct parser *p)
@@ -488,7 +491,9 @@ static bool escape_digits(const char **s, const char *end, int n, unsigned base,
 
 	for (int i = 0; i < n; i++, (*s)++) {
 		char c = *s < end ? **s : ' ';
-		unsigned d = is_digit(c) ? (unsigned)(c - '0') : (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10) : 99;
+		unsigned d = is_digit(c)                          ? (unsigned)(c - '0')
+			     : (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10)
+								  : 99;
 
 		if (d >= base)
 			return false;
@@ -501,8 +506,8 @@ static bool escape_digits(const char **s, const char *end, int n, unsigned base,
 /* Go's escapes in "…" and '…'. QUOTE is the only quote that may be escaped. */
 static bool unescape(const char **s, const char *end, char quote, char **out)
 {
-	static const char simple[256] = { ['a'] = '\a', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r',
-					  ['t'] = '\t', ['v'] = '\v', ['\\'] = '\\' };
+	static const char simple[256] = {['a'] = '\a', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n',
+					 ['r'] = '\r', ['t'] = '\t', ['v'] = '\v', ['\\'] = '\\'};
 	char c = *(*s)++;
 	uint32_t v;
 
@@ -790,7 +795,7 @@ static es_err *text_or_action(struct parser *p, struct node **ret);
 /* Up to {{end}} or {{else}}, which comes in *RET_END. */
 static es_err *item_list(struct parser *p, struct node **ret_first, struct node **ret_end)
 {
-	struct node list = { 0 }, *n;
+	struct node list = {0}, *n;
 
 	for (;;) {
 		struct token t = peek_word(p);
@@ -949,9 +954,9 @@ static es_err *action(struct parser *p, struct node **ret)
 
 		*ret = new_node(p, NODE_ELSE, t.pos);
 		/* What follows is read by control(): "else if", or the closing braces. */
-		return after == TOKEN_IF || after == TOKEN_WITH || after == TOKEN_RIGHT ?
-			       NULL :
-			       unexpected(p, next_word(p), "else");
+		return after == TOKEN_IF || after == TOKEN_WITH || after == TOKEN_RIGHT
+			       ? NULL
+			       : unexpected(p, next_word(p), "else");
 	}
 	default:
 		break;
@@ -979,7 +984,7 @@ static es_err *text_or_action(struct parser *p, struct node **ret)
 
 static es_err *top(struct parser *p)
 {
-	struct node list = { 0 }, *n;
+	struct node list = {0}, *n;
 
 	for (;;) {
 		struct token t = next(p);
@@ -1010,7 +1015,7 @@ static es_err *top(struct parser *p)
 
 es_err *gotmpl_parse(struct arena *a, const char *name, const char *text, size_t len, struct gotmpl **ret)
 {
-	struct parser p = { .a = a, .t = ARENA_NEW(a, struct gotmpl) };
+	struct parser p = {.a = a, .t = ARENA_NEW(a, struct gotmpl)};
 
 	if (len > GOTMPL_TEXT_MAX)
 		return es_err_new(ES_E_LIMIT, "template: larger than %zu bytes", GOTMPL_TEXT_MAX);

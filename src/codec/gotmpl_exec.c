@@ -28,7 +28,7 @@ static void push_var(struct exec *x, const char *name, const struct val *v)
 		x->cap_vars = x->cap_vars ? x->cap_vars * 2 : 16;
 		x->vars = es_xrealloc(x->vars, x->cap_vars * sizeof *x->vars);
 	}
-	x->vars[x->n_vars++] = (struct var){ .name = name, .v = *v };
+	x->vars[x->n_vars++] = (struct var){.name = name, .v = *v};
 }
 
 static struct var *find_var(struct exec *x, const char *name)
@@ -66,7 +66,8 @@ static es_err *call_method(struct exec *x, const struct val *on, const struct go
 		} else if (args[i].kind == VAL_INT) {
 			values[i] = json_new_i64(x->a, args[i].i);
 		} else {
-			return exec_error(x, "wrong type for value; expected string; got %s", val_type_name(x, &args[i]));
+			return exec_error(x, "wrong type for value; expected string; got %s",
+					  val_type_name(x, &args[i]));
 		}
 	}
 	err = m->call(x->env->self, x->a, on->j, values, &got);
@@ -80,7 +81,7 @@ static es_err *call_method(struct exec *x, const struct val *on, const struct go
 static bool struct_member(struct exec *x, const struct val *v, const char *name, struct val *ret)
 {
 	const struct field *row;
-	struct val of = { .kind = VAL_STRUCT };
+	struct val of = {.kind = VAL_STRUCT};
 	struct json *member;
 
 	if (!v->rows) {
@@ -109,7 +110,7 @@ static es_err *eval_field(struct exec *x, const struct val *on, const char *name
 	case VAL_NONE:
 		if (x->env->flags & GOTMPL_MISSING_KEY_ERROR)
 			return exec_error(x, "nil data; no entry for key \"%s\"", name);
-		*ret = (struct val){ .kind = VAL_NONE };
+		*ret = (struct val){.kind = VAL_NONE};
 		return NULL;
 	case VAL_NIL:
 		return exec_error(x, "nil pointer evaluating %s.%s", val_type_name(x, on), name);
@@ -126,7 +127,7 @@ static es_err *eval_field(struct exec *x, const struct val *on, const char *name
 		else if (x->env->flags & GOTMPL_MISSING_KEY_ERROR)
 			return exec_error(x, "map has no entry for key \"%s\"", name);
 		else
-			*ret = (struct val){ .kind = VAL_NONE };
+			*ret = (struct val){.kind = VAL_NONE};
 		return NULL;
 	default:
 		break;
@@ -157,7 +158,7 @@ static es_err *eval_chain(struct exec *x, const struct val *start, const struct 
 
 static struct val literal(const struct node *n)
 {
-	struct val v = { 0 };
+	struct val v = {0};
 	char *end;
 
 	switch (n->kind) {
@@ -204,8 +205,8 @@ static es_err *eval_operand(struct exec *x, const struct val *dot, const struct 
 		ES_TRY(eval_operand(x, dot, n->first, &v));
 		return eval_chain(x, &v, n, 0, NULL, 0, false, ret);
 	case NODE_IDENT: {
-		struct node call = { .kind = NODE_COMMAND, .pos = n->pos, .first = (struct node *)n, .n = 1 };
-		struct node alone = *n, pipe = { .kind = NODE_PIPE, .pos = n->pos, .first = &call, .n = 1 };
+		struct node call = {.kind = NODE_COMMAND, .pos = n->pos, .first = (struct node *)n, .n = 1};
+		struct node alone = *n, pipe = {.kind = NODE_PIPE, .pos = n->pos, .first = &call, .n = 1};
 
 		alone.next = NULL;
 		call.first = &alone;
@@ -357,7 +358,7 @@ static es_err *eval_command(struct exec *x, const struct val *dot, const struct 
 
 static es_err *eval_pipe(struct exec *x, const struct val *dot, const struct node *pipe, struct val *ret)
 {
-	struct val v = { 0 }, before;
+	struct val v = {0}, before;
 
 	x->at = pipe;
 	for (const struct node *cmd = pipe->first; cmd; cmd = cmd->next) {
@@ -424,7 +425,7 @@ static es_err *range_list(struct exec *x, const struct node *n, const struct val
 {
 	int64_t i = 0;
 
-	JSON_EACH(at, v->j) {
+	JSON_EACH (at, v->j) {
 		struct val index = val_int(i++), item = val_child(x, v, at);
 
 		ES_TRY(turn(x, n, &index, &item));
@@ -489,7 +490,7 @@ static const struct named *find_named(const struct gotmpl *t, const char *name)
 static es_err *walk_template(struct exec *x, const struct val *dot, const struct node *n)
 {
 	const struct named *d = find_named(x->t, n->text);
-	struct val v = { .kind = VAL_NONE };
+	struct val v = {.kind = VAL_NONE};
 	struct exec inner = *x;
 	es_err *err;
 
@@ -554,9 +555,9 @@ static es_err *walk(struct exec *x, const struct val *dot, const struct node *li
 
 es_err *gotmpl_exec(const struct gotmpl *t, const struct gotmpl_env *env, const struct json *data, struct es_buf *out)
 {
-	static const struct gotmpl_env plain = { 0 };
+	static const struct gotmpl_env plain = {0};
 	es_autoarena *a = arena_new();
-	struct exec x = { .t = t, .env = env ? env : &plain, .a = a, .out = out, .executing = t->name };
+	struct exec x = {.t = t, .env = env ? env : &plain, .a = a, .out = out, .executing = t->name};
 	struct val dot = val_json(&x, data);
 	es_err *err;
 

@@ -64,7 +64,17 @@ void gotmpl_node_text(struct es_buf *out, const struct node *n);
 
 /* Values */
 
-enum val_kind { VAL_NONE /* Go's zero reflect.Value: "<no value>" */, VAL_NIL, VAL_BOOL, VAL_INT, VAL_FLOAT, VAL_STR, VAL_LIST, VAL_MAP, VAL_STRUCT };
+enum val_kind {
+	VAL_NONE, /* Go's zero reflect.Value: "<no value>" */
+	VAL_NIL,
+	VAL_BOOL,
+	VAL_INT,
+	VAL_FLOAT,
+	VAL_STR,
+	VAL_LIST,
+	VAL_MAP,
+	VAL_STRUCT,
+};
 
 struct val {
 	enum val_kind kind;

@@ -9,23 +9,23 @@
 
 struct val val_str(const char *s, size_t n)
 {
-	return (struct val){ .kind = VAL_STR, .s = s, .len = n };
+	return (struct val){.kind = VAL_STR, .s = s, .len = n};
 }
 
 struct val val_int(int64_t i)
 {
-	return (struct val){ .kind = VAL_INT, .i = i };
+	return (struct val){.kind = VAL_INT, .i = i};
 }
 
 struct val val_bool(bool b)
 {
-	return (struct val){ .kind = VAL_BOOL, .b = b };
+	return (struct val){.kind = VAL_BOOL, .b = b};
 }
 
 /* An integer when it is one; the text is kept, for it may be larger than the type. */
 static struct val from_number(const struct json *j, bool floats)
 {
-	struct val v = { .kind = VAL_INT };
+	struct val v = {.kind = VAL_INT};
 	char *end;
 
 	errno = 0;
@@ -42,7 +42,7 @@ static struct val from_number(const struct json *j, bool floats)
 
 struct val val_json(const struct exec *x, const struct json *j)
 {
-	struct val v = { .kind = VAL_NIL };
+	struct val v = {.kind = VAL_NIL};
 
 	switch (j ? j->type : JSON_NULL) {
 	case JSON_NULL:
@@ -76,7 +76,7 @@ static struct val as_string(const struct json *j)
 
 static struct val as_struct(const struct field *rows, const struct json *j, bool pointer)
 {
-	struct val v = { .kind = VAL_STRUCT, .rows = rows, .j = j, .pointer = pointer };
+	struct val v = {.kind = VAL_STRUCT, .rows = rows, .j = j, .pointer = pointer};
 
 	if (pointer && !json_is(j, JSON_OBJECT))
 		v.kind = VAL_NIL;
@@ -85,13 +85,14 @@ static struct val as_struct(const struct field *rows, const struct json *j, bool
 
 static struct val as_container(enum val_kind kind, const struct field *row, const struct json *j)
 {
-	return (struct val){ .kind = kind, .row = row, .j = json_is(j, kind == VAL_LIST ? JSON_ARRAY : JSON_OBJECT) ? j : NULL };
+	return (struct val){
+		.kind = kind, .row = row, .j = json_is(j, kind == VAL_LIST ? JSON_ARRAY : JSON_OBJECT) ? j : NULL};
 }
 
 /* The member that ROW describes; J is NULL when the document does not have it. */
 static struct val from_row(const struct exec *x, const struct field *row, const struct json *j)
 {
-	struct val v = { .kind = VAL_NIL, .pointer = true };
+	struct val v = {.kind = VAL_NIL, .pointer = true};
 
 	switch (row->kind) {
 	case FIELD_STR:
@@ -115,7 +116,7 @@ static struct val from_row(const struct exec *x, const struct field *row, const 
 		v.duration = row->flags & FIELD_DURATION;
 		return v;
 	case FIELD_DOUBLE:
-		return (struct val){ .kind = VAL_FLOAT, .f = json_is(j, JSON_NUMBER) ? strtod(j->text, NULL) : 0 };
+		return (struct val){.kind = VAL_FLOAT, .f = json_is(j, JSON_NUMBER) ? strtod(j->text, NULL) : 0};
 	case FIELD_STRV:
 	case FIELD_LIST:
 		return as_container(VAL_LIST, row, j);
@@ -158,7 +159,7 @@ struct val val_child(const struct exec *x, const struct val *v, const struct jso
 		list.inner = true;
 		return list;
 	default: /* FIELD_SET */
-		return (struct val){ .kind = VAL_STRUCT };
+		return (struct val){.kind = VAL_STRUCT};
 	}
 }
 
@@ -199,9 +200,9 @@ const char *val_type_name(const struct exec *x, const struct val *v)
 	case VAL_LIST:
 		return v->row && v->row->kind == FIELD_STRV ? "[]string" : v->untyped ? "[]interface {}" : "[]struct";
 	case VAL_MAP:
-		return v->row && v->row->kind == FIELD_STR_MAP ? "map[string]string" :
-		       v->untyped			       ? "map[string]interface {}" :
-								 "map[string]struct";
+		return v->row && v->row->kind == FIELD_STR_MAP ? "map[string]string"
+		       : v->untyped                            ? "map[string]interface {}"
+							       : "map[string]struct";
 	case VAL_NIL:
 		if (v->untyped)
 			return "interface {}";
@@ -232,7 +233,8 @@ static void print_float(struct es_buf *out, double f)
 		(void)snprintf(digits, sizeof digits, "%.*e", precision, f);
 	while (strtod(digits, NULL) != f && ++precision < 17);
 	exponent = atoi(strchr(digits, 'e') + 1);
-	if (exponent < -4 || exponent >= 6) /* as strconv's shortest %g; both languages write two digits of exponent at least */
+	if (exponent < -4 ||
+	    exponent >= 6) /* as strconv's shortest %g; both languages write two digits of exponent at least */
 		es_buf_adds(out, digits);
 	else
 		es_buf_adds(out, json_double(f, text));
@@ -245,7 +247,7 @@ static void print_duration(struct es_buf *out, int64_t ns)
 	static const struct {
 		uint64_t size;
 		const char *unit;
-	} small[] = { { 1000000, "ms" }, { 1000, "\xc2\xb5s" }, { 1, "ns" } };
+	} small[] = {{1000000, "ms"}, {1000, "\xc2\xb5s"}, {1, "ns"}};
 
 	if (ns < 0)
 		es_buf_addc(out, '-');
@@ -284,7 +286,7 @@ const struct json **val_sorted(struct exec *x, const struct json *map)
 	const struct json **list = ARENA_ARRAY(x->a, const struct json *, map->n + 1);
 	size_t n = 0;
 
-	JSON_EACH(at, map)
+	JSON_EACH (at, map)
 		list[n++] = at;
 	qsort(list, n, sizeof *list, by_key);
 	return list;
@@ -312,7 +314,7 @@ static void print_list(struct exec *x, struct es_buf *out, const struct val *v)
 {
 	es_buf_addc(out, '[');
 	if (v->j)
-		JSON_EACH(at, v->j) {
+		JSON_EACH (at, v->j) {
 			struct val item = val_child(x, v, at);
 
 			if (at != v->j->first)
@@ -326,7 +328,7 @@ static void print_struct(struct exec *x, struct es_buf *out, const struct val *v
 {
 	es_buf_addc(out, '{');
 	for (const struct field *row = v->rows; row && row->name; row++) {
-		struct val of = { .kind = VAL_STRUCT, .row = row };
+		struct val of = {.kind = VAL_STRUCT, .row = row};
 		struct val item = val_child(x, &of, v->j ? json_get(v->j, row->name) : NULL);
 
 		if (row != v->rows)
@@ -334,7 +336,7 @@ static void print_struct(struct exec *x, struct es_buf *out, const struct val *v
 		val_print(x, out, &item, false);
 	}
 	if (!v->rows && v->j)
-		JSON_EACH(at, v->j) {
+		JSON_EACH (at, v->j) {
 			struct val item = val_json(x, at);
 
 			if (at != v->j->first)

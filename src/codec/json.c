@@ -55,7 +55,9 @@ static int32_t hex4(const char *s)
 
 	for (int i = 0; i < 4; i++) {
 		char c = s[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+		int digit = c >= '0' && c <= '9'                 ? c - '0'
+			    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+								 : -1;
 
 		if (digit < 0)
 			return -1;
@@ -335,9 +337,10 @@ static es_err *value(struct parser *p, struct json *v)
 	}
 }
 
-static es_err *parse_copy(struct arena *a, const char *text, size_t len, bool whole, struct json **ret, size_t *ret_used)
+static es_err *parse_copy(struct arena *a, const char *text, size_t len, bool whole, struct json **ret,
+			  size_t *ret_used)
 {
-	struct parser p = { .a = a, .at = arena_strndup(a, text, len) };
+	struct parser p = {.a = a, .at = arena_strndup(a, text, len)};
 	struct json *v = ARENA_NEW(a, struct json);
 
 	p.from = p.at;
@@ -358,7 +361,8 @@ es_err *json_parse(struct arena *a, const char *text, size_t len, struct json **
 	return parse_copy(a, text, len, true, ret, &used);
 }
 
-/* Where the value at the start of TEXT can end at the latest, so that a stream of values is not copied anew for each. */
+/* Where the value at the start of TEXT can end at the latest, so that a stream of values is not copied anew for each.
+ */
 static size_t extent(const char *text, size_t len)
 {
 	size_t i = 0, depth = 0;
@@ -414,7 +418,7 @@ struct json *json_get(const struct json *object, const char *key)
 
 	if (!object || object->type != JSON_OBJECT)
 		return NULL;
-	JSON_EACH(at, object)
+	JSON_EACH (at, object)
 		if (at->key_len == len && memcmp(at->key, key, len) == 0)
 			found = at;
 	return found;
@@ -424,7 +428,7 @@ struct json *json_at(const struct json *array, size_t i)
 {
 	if (!array || array->type != JSON_ARRAY)
 		return NULL;
-	JSON_EACH(at, array)
+	JSON_EACH (at, array)
 		if (i-- == 0)
 			return at;
 	return NULL;
@@ -637,7 +641,7 @@ struct json *json_copy(struct arena *a, const struct json *v)
 	copy->n = 0;
 	if (v->text)
 		copy->text = arena_strndup(a, v->text, v->len);
-	JSON_EACH(at, v) {
+	JSON_EACH (at, v) {
 		struct json *child = json_copy(a, at);
 
 		if (at->key) {
@@ -660,7 +664,7 @@ static const unsigned char out_string[256] = {
 
 static void write_control(struct es_buf *out, unsigned char c)
 {
-	static const char shorts[32] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+	static const char shorts[32] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
 
 	if (c < sizeof shorts && shorts[c])
 		es_buf_printf(out, "\\%c", shorts[c]);
@@ -759,7 +763,7 @@ static void write_sorted(struct writer *w, const struct json *v)
 	es_autofree const struct json **members = es_xmalloc(v->n * sizeof *members);
 	size_t n = 0;
 
-	JSON_EACH(at, v)
+	JSON_EACH (at, v)
 		members[n++] = at;
 	qsort(members, n, sizeof *members, by_key);
 	for (size_t i = 0; i < n; i++)
@@ -774,7 +778,7 @@ static void write_container(struct writer *w, const struct json *v, char open, c
 		if (v->type == JSON_OBJECT && w->flags & JSON_W_SORT_KEYS)
 			write_sorted(w, v);
 		else
-			JSON_EACH(at, v)
+			JSON_EACH (at, v)
 				write_member(w, at, at == v->first);
 		w->depth--;
 		new_line(w);
@@ -808,10 +812,10 @@ static void write_value(struct writer *w, const struct json *v)
 
 void json_write(struct es_buf *out, const struct json *v, unsigned flags)
 {
-	write_value(&(struct writer){ .out = out, .flags = flags }, v);
+	write_value(&(struct writer){.out = out, .flags = flags}, v);
 }
 
 void json_write_indent(struct es_buf *out, const struct json *v, const char *prefix, const char *indent, unsigned flags)
 {
-	write_value(&(struct writer){ .out = out, .prefix = prefix, .indent = indent, .flags = flags }, v);
+	write_value(&(struct writer){.out = out, .prefix = prefix, .indent = indent, .flags = flags}, v);
 }

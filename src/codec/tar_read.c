@@ -14,7 +14,7 @@ struct extended {
 	uint32_t uid, gid;
 	int64_t mtime_s;
 	uint32_t mtime_ns;
-	bool sparse_1_0;  /* the map stands before the data */
+	bool sparse_1_0; /* the map stands before the data */
 	uint64_t real_size;
 	bool has_real_size;
 	uint64_t last_offset; /* sparse 0.0: an offset waits for its length */
@@ -175,7 +175,8 @@ static es_err *octal(const struct tar_reader *r, const char *what, const char *s
 }
 
 /* Octal, or GNU's base 256: the first bit set, then a big-endian number in two's complement. */
-static es_err *number(const struct tar_reader *r, const char *what, const char *s, size_t n, uint64_t max, uint64_t *ret)
+static es_err *number(const struct tar_reader *r, const char *what, const char *s, size_t n, uint64_t max,
+		      uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -262,7 +263,7 @@ static es_err *add_piece(struct tar_reader *r, uint64_t offset, uint64_t len)
 		r->cap_pieces = r->cap_pieces ? r->cap_pieces * 2 : 16;
 		r->pieces = es_xrealloc(r->pieces, r->cap_pieces * sizeof *r->pieces);
 	}
-	r->pieces[r->n_pieces++] = (struct tar_piece){ .offset = offset, .len = len };
+	r->pieces[r->n_pieces++] = (struct tar_piece){.offset = offset, .len = len};
 	return NULL;
 }
 
@@ -407,7 +408,7 @@ static es_err *add_xattr(struct tar_reader *r, const char *name, const char *val
 		r->cap_xattrs = r->cap_xattrs ? r->cap_xattrs * 2 : 8;
 		r->xattrs = es_xrealloc(r->xattrs, r->cap_xattrs * sizeof *r->xattrs);
 	}
-	r->xattrs[r->n_xattrs++] = (struct tar_xattr){ .name = name, .value = value, .len = len };
+	r->xattrs[r->n_xattrs++] = (struct tar_xattr){.name = name, .value = value, .len = len};
 	return NULL;
 }
 
@@ -573,7 +574,7 @@ static es_err *next_block(struct tar_reader *r, const struct tar_block **ret)
 	*ret = block;
 	if (!block)
 		return NULL;
-	es_autoerr es_err *err = octal(r, "checksum", (*ret)->sum, sizeof (*ret)->sum, UINT32_MAX, &sum);
+	es_autoerr es_err *err = octal(r, "checksum", (*ret)->sum, sizeof(*ret)->sum, UINT32_MAX, &sum);
 	if (err || (sum != tar_sum(*ret) && sum != signed_sum(*ret)))
 		return wrong(r, "checksum does not match: not a tar archive, or a damaged one");
 	return NULL;
@@ -612,7 +613,8 @@ static void text_of(struct es_buf *b, const char *s, size_t n)
 static void header_path(struct tar_reader *r, const struct tar_block *b)
 {
 	bool posix = memcmp(b->magic, "ustar", 6) == 0;
-	size_t n = posix ? memcmp(b->pad + 8, "tar", 4) == 0 ? 131 : sizeof b->prefix : 0; /* star has times behind 131 */
+	size_t n =
+		posix ? memcmp(b->pad + 8, "tar", 4) == 0 ? 131 : sizeof b->prefix : 0; /* star has times behind 131 */
 
 	if (n && b->prefix[0]) {
 		text_of(&r->path, b->prefix, n);
@@ -718,7 +720,7 @@ static es_err *entry(struct tar_reader *r, const struct tar_block *header)
 		header_path(r, b);
 	if (!r->x.has_link)
 		text_of(&r->link, b->link, sizeof b->link);
-	r->e = (struct tar_entry){ .type = type_of(r, b->flag), .flag = b->flag };
+	r->e = (struct tar_entry){.type = type_of(r, b->flag), .flag = b->flag};
 	if (r->e.type != TAR_HARDLINK && r->e.type != TAR_SYMLINK)
 		es_buf_reset(&r->link);
 	r->e.path = es_buf_str(&r->path);
@@ -747,7 +749,7 @@ es_err *tar_next(struct tar_reader *r, const struct tar_entry **ret)
 	ES_TRY(skip(r, r->left));
 	ES_TRY(skip(r, r->pad));
 	r->left = r->pad = 0;
-	r->x = (struct extended){ 0 };
+	r->x = (struct extended){0};
 	r->n_xattrs = r->n_pieces = r->piece = 0;
 	r->piece_done = 0;
 	r->sparse = false;

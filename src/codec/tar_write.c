@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "codec/tar_priv.h"
 
-#define OCTAL_7 07777777u            /* what seven digits hold */
-#define OCTAL_11 077777777777ull     /* eleven */
+#define OCTAL_7 07777777u        /* what seven digits hold */
+#define OCTAL_11 077777777777ull /* eleven */
 
 static bool is_ascii(const char *s)
 {
@@ -54,7 +54,7 @@ static void put_sum(struct tar_block *b)
 
 static char flag_of(enum tar_type type)
 {
-	static const char flags[] = { '0', '1', '2', '3', '4', '5', '6', '0' };
+	static const char flags[] = {'0', '1', '2', '3', '4', '5', '6', '0'};
 
 	return flags[type];
 }
@@ -91,7 +91,8 @@ static void record_time(struct es_buf *b, const struct tar_entry *e)
 		s++;
 		ns = 1000000000 - ns;
 	}
-	n = snprintf(text, sizeof text, "%s%" PRIu64 ".%09u", negative ? "-" : "", negative ? -(uint64_t)s : (uint64_t)s, ns);
+	n = snprintf(text, sizeof text, "%s%" PRIu64 ".%09u", negative ? "-" : "",
+		     negative ? -(uint64_t)s : (uint64_t)s, ns);
 	while (text[n - 1] == '0')
 		n--;
 	if (text[n - 1] == '.')
@@ -120,7 +121,7 @@ static void records(struct es_buf *b, const struct tar_entry *e, bool path_fits)
 	}
 	if (e->gid > OCTAL_7)
 		record_number(b, "gid", e->gid);
-	if (e->link && (!is_ascii(e->link) || strlen(e->link) > sizeof ((struct tar_block *)0)->link))
+	if (e->link && (!is_ascii(e->link) || strlen(e->link) > sizeof((struct tar_block *)0)->link))
 		record(b, "linkpath", e->link, strlen(e->link));
 	if (e->mtime_ns || e->mtime_s < 0 || (uint64_t)e->mtime_s > OCTAL_11)
 		record_time(b, e);
@@ -142,7 +143,7 @@ static void put_ascii(char *out, size_t n, const char *s)
 
 static void begin_block(struct tar_block *b, char flag)
 {
-	*b = (struct tar_block){ .flag = flag, .magic = "ustar", .version = { '0', '0' } };
+	*b = (struct tar_block){.flag = flag, .magic = "ustar", .version = {'0', '0'}};
 }
 
 static es_err *put_extended(struct tar_writer *w, const char *path, const struct es_buf *pax)
@@ -155,8 +156,8 @@ static es_err *put_extended(struct tar_writer *w, const char *path, const struct
 	for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
 		copy[n - 1] = '\0';
 	slash = strrchr(copy, '/');
-	name = slash ? es_xasprintf("%.*s/PaxHeaders.0/%s", (int)(slash - copy), copy, slash + 1) :
-		       es_xasprintf("PaxHeaders.0/%s", copy);
+	name = slash ? es_xasprintf("%.*s/PaxHeaders.0/%s", (int)(slash - copy), copy, slash + 1)
+		     : es_xasprintf("PaxHeaders.0/%s", copy);
 	begin_block(&b, 'x');
 	put_ascii(b.name, sizeof b.name, name);
 	put_octal(b.mode, sizeof b.mode, 0);
@@ -178,7 +179,8 @@ es_err *tar_write_header(struct tar_writer *w, const struct tar_entry *e)
 	bool fits;
 
 	if (w->left)
-		return es_err_new(ES_E_INTERNAL, "%" PRIu64 " bytes of the entry before %s are missing", w->left, e->path);
+		return es_err_new(ES_E_INTERNAL, "%" PRIu64 " bytes of the entry before %s are missing", w->left,
+				  e->path);
 	begin_block(&b, flag_of(e->type));
 	fits = put_path(&b, e->path);
 	records(&pax, e, fits);

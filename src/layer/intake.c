@@ -13,7 +13,7 @@ static es_err *produce(void *self, char *out, size_t size, size_t *ret_n)
 
 es_err *intake_open(struct intake *in, int fd, int copy_fd, uint64_t max)
 {
-	*in = (struct intake){ .copy_fd = copy_fd, .max = max };
+	*in = (struct intake){.copy_fd = copy_fd, .max = max};
 	in->digest = digest_new();
 	ES_TRY(expand_open(fd, &in->expand));
 	return ahead_start(produce, in->expand, &in->ahead);
@@ -24,7 +24,7 @@ void intake_close(struct intake *in)
 	ahead_free(in->ahead); /* the thread first: it uses the other */
 	expand_free(in->expand);
 	digest_free(in->digest);
-	*in = (struct intake){ 0 };
+	*in = (struct intake){0};
 }
 
 es_err *intake_read(void *self, const char **ret_bytes, size_t *ret_n)

@@ -22,7 +22,8 @@
 static const struct opt unpack_opts[] = {
 	O_BOOL(T, no_extract, "no-extract", 0, .help = "Read and check the archive, make no files"),
 	O_BOOL(T, plain, "plain", 0, .help = "Names that begin with .wh. are ordinary; existing files are replaced"),
-	O_BOOL(T, no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir", 0, .help = "Never replace a directory by a file or a file by a directory"),
+	O_BOOL(T, no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir", 0,
+	       .help = "Never replace a directory by a file or a file by a directory"),
 	O_STR(T, chown, "chown", 0, .value_name = "uid:gid", .help = "Owner of everything"),
 	O_LIST(T, uid_maps, "uidmap", 0, .value_name = "in:out:size", .help = "Map user ids of the archive"),
 	O_LIST(T, gid_maps, "gidmap", 0, .value_name = "in:out:size", .help = "Map group ids of the archive"),
@@ -32,7 +33,8 @@ static const struct opt unpack_opts[] = {
 	O_END,
 };
 static const struct opt pack_opts[] = {
-	O_BOOL(T, upper, "upper", 0, .help = "The directory is an overlay's upper; lowers are descriptors 7, 8, … (top first)"),
+	O_BOOL(T, upper, "upper", 0,
+	       .help = "The directory is an overlay's upper; lowers are descriptors 7, 8, … (top first)"),
 	O_BOOL(T, plain, "plain", 0, .help = "The tree as it is (the default)"),
 	O_STR(T, path, "path", 0, .help = "Only this, resolved inside the directory"),
 	O_STR(T, rename, "rename", 0, .value_name = "name", .help = "What it is called in the archive"),
@@ -42,7 +44,7 @@ static const struct opt compress_opts[] = {
 	O_STR(T, kind, "kind", 0, .def = "gzip", .help = "gzip, zstd or plain"),
 	O_END,
 };
-static const struct opt no_opts[] = { O_END };
+static const struct opt no_opts[] = {O_END};
 #undef T
 
 /* Output: a descriptor, counted and hashed. */
@@ -112,9 +114,9 @@ static void set_u64(struct arena *a, struct json *report, const char *key, uint6
 static es_err *unpack(struct layer_options *o, struct arena *a, struct json *report)
 {
 	int dir = o->no_extract ? -1 : LAYER_FD_DIR, copy = is_open(LAYER_FD_OUT) ? LAYER_FD_OUT : -1;
-	struct layer_counts counts = { 0 };
+	struct layer_counts counts = {0};
 	struct json *implied = json_new_array(a);
-	es_autointake in = { 0 };
+	es_autointake in = {0};
 	es_autotar *r = NULL;
 	char digest[DIGEST_TEXT_MAX];
 
@@ -123,9 +125,10 @@ static es_err *unpack(struct layer_options *o, struct arena *a, struct json *rep
 	es_autoclose int root = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0 && root < 0)
 		return es_err_sys(errno, "open descriptor %d as a directory", dir);
-	ES_TRY(sandbox_enter(&(struct sandbox){ .root_fd = root, .writes = true, .trusted_xattrs = !o->plain && root >= 0 }));
+	ES_TRY(sandbox_enter(
+		&(struct sandbox){.root_fd = root, .writes = true, .trusted_xattrs = !o->plain && root >= 0}));
 	ES_TRY(intake_open(&in, LAYER_FD_IN, copy, (uint64_t)o->max_size));
-	r = tar_reader_new((struct tar_source){ intake_read, &in });
+	r = tar_reader_new((struct tar_source){intake_read, &in});
 	ES_TRY(unpack_all(r, root, o, a, &counts, implied));
 	ES_TRY(intake_drain(&in));
 	set_digest(a, report, "diff_id", in.digest);
@@ -145,9 +148,9 @@ static es_err *unpack(struct layer_options *o, struct arena *a, struct json *rep
 static es_err *pack(struct layer_options *o, struct arena *a, struct json *report)
 {
 	es_autofree struct gather *g = ES_NEW(struct gather);
-	struct tar_writer w = { .sink = { gather_write, g } };
-	struct layer_counts counts = { 0 };
-	struct output out = { .fd = LAYER_FD_OUT };
+	struct tar_writer w = {.sink = {gather_write, g}};
+	struct layer_counts counts = {0};
+	struct output out = {.fd = LAYER_FD_OUT};
 	int lowers[LAYER_LOWERS_MAX];
 	size_t n = 0;
 	es_err *err;
@@ -159,11 +162,13 @@ static es_err *pack(struct layer_options *o, struct arena *a, struct json *repor
 	es_autoclose int root = openat(LAYER_FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return es_err_sys(errno, "open descriptor %d as a directory", LAYER_FD_DIR);
-	while (o->upper && n < LAYER_LOWERS_MAX && is_open(LAYER_FD_LOWERS + (int)n) && LAYER_FD_LOWERS + (int)n != root) {
+	while (o->upper && n < LAYER_LOWERS_MAX && is_open(LAYER_FD_LOWERS + (int)n) &&
+	       LAYER_FD_LOWERS + (int)n != root) {
 		lowers[n] = LAYER_FD_LOWERS + (int)n;
 		n++;
 	}
-	ES_TRY(sandbox_enter(&(struct sandbox){ .root_fd = root, .read_fds = lowers, .n_read_fds = n, .trusted_xattrs = o->upper }));
+	ES_TRY(sandbox_enter(
+		&(struct sandbox){.root_fd = root, .read_fds = lowers, .n_read_fds = n, .trusted_xattrs = o->upper}));
 	g->out = &out;
 	out.digest = digest_new();
 	err = treepack_all(&w, root, lowers, n, o, &counts);
@@ -183,7 +188,7 @@ static es_err *pack(struct layer_options *o, struct arena *a, struct json *repor
 
 static es_err *kind_parse(const char *name, enum pack_kind *ret)
 {
-	static const enum pack_kind kinds[] = { PACK_GZIP, PACK_ZSTD, PACK_PLAIN };
+	static const enum pack_kind kinds[] = {PACK_GZIP, PACK_ZSTD, PACK_PLAIN};
 
 	for (size_t i = 0; i < ES_N(kinds); i++)
 		if (str_eq(pack_kind_name(kinds[i]), name)) {
@@ -210,7 +215,7 @@ static es_err *raw_read(void *self, char *out, size_t size, size_t *ret_n)
 
 static es_err *feed(struct shrink *s, struct digest *in, uint64_t *ret_bytes)
 {
-	struct raw raw = { LAYER_FD_IN };
+	struct raw raw = {LAYER_FD_IN};
 	es_autoahead *ahead = NULL;
 	const char *bytes;
 	size_t n;
@@ -231,7 +236,7 @@ static es_err *feed(struct shrink *s, struct digest *in, uint64_t *ret_bytes)
 
 static es_err *compress(struct layer_options *o, struct arena *a, struct json *report)
 {
-	struct output out = { .fd = LAYER_FD_OUT };
+	struct output out = {.fd = LAYER_FD_OUT};
 	es_autoshrink *s = NULL;
 	enum pack_kind kind = PACK_PLAIN;
 	struct digest *in;
@@ -239,8 +244,8 @@ static es_err *compress(struct layer_options *o, struct arena *a, struct json *r
 	es_err *err;
 
 	ES_TRY(kind_parse(o->kind, &kind));
-	ES_TRY(sandbox_enter(&(struct sandbox){ .root_fd = -1 }));
-	ES_TRY(shrink_new(kind, (struct pack_sink){ output_write, &out }, &s));
+	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
+	ES_TRY(shrink_new(kind, (struct pack_sink){output_write, &out}, &s));
 	in = digest_new();
 	out.digest = digest_new();
 	err = feed(s, in, &bytes);
@@ -262,7 +267,7 @@ static es_err *hash(struct layer_options *o, struct arena *a, struct json *repor
 	uint64_t bytes;
 	es_err *err;
 
-	ES_TRY(sandbox_enter(&(struct sandbox){ .root_fd = -1 }));
+	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
 	in = digest_new();
 	err = feed(NULL, in, &bytes);
 	if (!err) {
@@ -279,10 +284,11 @@ static const struct mode {
 	es_err *(*run)(struct layer_options *o, struct arena *a, struct json *report);
 	const char *help;
 } modes[] = {
-	{ "unpack", unpack_opts, unpack, "descriptor 3 (tar, maybe compressed) into directory 4; the tar to 5; report on 6" },
-	{ "pack", pack_opts, pack, "directory 4 as a tar to 5; report on 6" },
-	{ "compress", compress_opts, compress, "3 compressed to 5; report on 6" },
-	{ "hash", no_opts, hash, "digest of 3; report on 6" },
+	{"unpack", unpack_opts, unpack,
+	 "descriptor 3 (tar, maybe compressed) into directory 4; the tar to 5; report on 6"},
+	{"pack", pack_opts, pack, "directory 4 as a tar to 5; report on 6"},
+	{"compress", compress_opts, compress, "3 compressed to 5; report on 6"},
+	{"hash", no_opts, hash, "digest of 3; report on 6"},
 };
 
 /* Options as texts to what they mean */
@@ -319,7 +325,7 @@ static es_err *id_ranges(struct arena *a, char *const *texts, const struct idmap
 			if (v[i] > UINT32_MAX)
 				return es_err_new(ES_E_INVALID, "\"%s\" is out of range", *texts);
 		}
-		ranges[n] = (struct idmap_range){ (uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2] };
+		ranges[n] = (struct idmap_range){(uint32_t)v[0], (uint32_t)v[1], (uint32_t)v[2]};
 	}
 	*ret = ranges;
 	*ret_n = n;
@@ -338,8 +344,8 @@ static es_err *settle(struct layer_options *o, struct arena *a)
 
 static es_err *run_mode(const struct mode *m, char **argv, struct arena *a, struct json *report)
 {
-	struct layer_options o = { 0 };
-	struct opt_result r = { 0 };
+	struct layer_options o = {0};
+	struct opt_result r = {0};
 	es_err *err = opt_parse(m->opts, &o, OPT_INTERSPERSED, argv, &r);
 
 	if (!err && r.n_args)

@@ -85,7 +85,7 @@ static const char *earlier_name(struct pack *k, const struct stat *st, const cha
 	s = find_seen(k, st->st_dev, st->st_ino);
 	if (s->path)
 		return s->path;
-	*s = (struct seen){ st->st_dev, st->st_ino, arena_strdup(k->a, path) };
+	*s = (struct seen){st->st_dev, st->st_ino, arena_strdup(k->a, path)};
 	k->n_seen++;
 	return NULL;
 }
@@ -126,7 +126,8 @@ static es_err *read_xattrs(struct pack *k, int fd, const struct item *it)
 			continue;
 		if (len < 0)
 			return es_err_sys(errno, "read %s of %s", key, it->path);
-		k->xattrs[k->n_xattrs++] = (struct tar_xattr){ .name = key, .value = k->xattr_values + used, .len = (size_t)len };
+		k->xattrs[k->n_xattrs++] =
+			(struct tar_xattr){.name = key, .value = k->xattr_values + used, .len = (size_t)len};
 		used += (size_t)len;
 	}
 	return NULL;
@@ -256,7 +257,7 @@ static void close_lowers(struct lowers *l)
 	for (size_t i = 0; i < l->n; i++)
 		es_close(l->fds[i]);
 	free(l->fds);
-	*l = (struct lowers){ 0 };
+	*l = (struct lowers){0};
 }
 
 static bool in_lowers(const struct lowers *l, const char *name)
@@ -293,7 +294,7 @@ static es_err *lowers_below(const struct lowers *up, const char *name, struct lo
 /* An entry of overlayfs' own meaning: an empty file with the times and owner of what it stands for. */
 static es_err *write_mark(struct pack *k, const struct item *of, const char *path)
 {
-	struct item mark = { .path = path, .st = of->st };
+	struct item mark = {.path = path, .st = of->st};
 
 	mark.st.st_mode = S_IFREG;
 	mark.st.st_size = 0;
@@ -304,8 +305,8 @@ static es_err *write_mark(struct pack *k, const struct item *of, const char *pat
 static es_err *pack_whiteout(struct pack *k, const struct item *it, const struct lowers *l)
 {
 	const char *name = strrchr(it->path, '/');
-	es_autofree char *path = name ? es_xasprintf("%.*s/.wh.%s", (int)(name - it->path), it->path, name + 1) :
-					es_xasprintf(".wh.%s", it->path);
+	es_autofree char *path = name ? es_xasprintf("%.*s/.wh.%s", (int)(name - it->path), it->path, name + 1)
+				      : es_xasprintf(".wh.%s", it->path);
 
 	return in_lowers(l, it->name) ? write_mark(k, it, path) : NULL;
 }
@@ -366,7 +367,7 @@ static es_err *pack_names(struct pack *k, int fd, const char *path, const struct
 	ES_TRY(read_names(list, path, &names));
 	for (char **name = names; name && *name; name++) {
 		es_autofree char *full = *path ? es_xasprintf("%s/%s", path, *name) : es_xstrdup(*name);
-		struct item it = { .parent = fd, .name = *name, .path = full };
+		struct item it = {.parent = fd, .name = *name, .path = full};
 
 		if (fstatat(fd, *name, &it.st, AT_SYMLINK_NOFOLLOW) < 0) {
 			if (errno == ENOENT)
@@ -378,7 +379,8 @@ static es_err *pack_names(struct pack *k, int fd, const char *path, const struct
 	return NULL;
 }
 
-/* The entry of a directory and, in an upper, its opaque mark. BELOW: what the lowers have under it; emptied when hidden. */
+/* The entry of a directory and, in an upper, its opaque mark. BELOW: what the lowers have under it; emptied when
+ * hidden. */
 static es_err *dir_header(struct pack *k, const struct item *it, int fd, struct lowers *below)
 {
 	es_autofree char *path = es_xasprintf("%s/", it->path), *mark = es_xasprintf("%s/.wh..wh..opq", it->path);
@@ -395,7 +397,7 @@ static es_err *dir_header(struct pack *k, const struct item *it, int fd, struct 
 static es_err *pack_dir(struct pack *k, struct item *it, const struct lowers *l, int depth)
 {
 	es_autoclose int fd = openat(it->parent, it->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct lowers below = { 0 };
+	struct lowers below = {0};
 	es_err *err;
 
 	if (fd < 0)
@@ -431,10 +433,11 @@ static es_err *pack_item(struct pack *k, struct item *it, const struct lowers *l
 /* --path: its parent resolved inside the root, the last component as it is. */
 static es_err *pack_path(struct pack *k, int root_fd, const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	es_autofree char *copy = es_xstrdup(path);
-	struct item it = { 0 };
-	struct lowers none = { 0 };
+	struct item it = {0};
+	struct lowers none = {0};
 	char *slash;
 
 	for (size_t n = strlen(copy); n > 0 && copy[n - 1] == '/'; n--)
@@ -453,20 +456,21 @@ static es_err *pack_path(struct pack *k, int root_fd, const char *path)
 		return es_err_new(ES_E_INVALID, "\"%s\" ends in \"..\"", path);
 	es_autoclose int parent = (int)syscall(SYS_openat2, root_fd, slash && *copy ? copy : ".", &how, sizeof how);
 	if (parent < 0 || fstatat(parent, it.name, &it.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? es_err_new(ES_E_NOT_FOUND, "no %s", path) : es_err_sys(errno, "open %s", path);
+		return errno == ENOENT || errno == ENOTDIR ? es_err_new(ES_E_NOT_FOUND, "no %s", path)
+							   : es_err_sys(errno, "open %s", path);
 	it.parent = parent;
 	return pack_item(k, &it, &none, 0);
 }
 
-es_err *treepack_all(struct tar_writer *w, int root_fd, const int *lowers, size_t n_lowers, const struct layer_options *o,
-		     struct layer_counts *counts)
+es_err *treepack_all(struct tar_writer *w, int root_fd, const int *lowers, size_t n_lowers,
+		     const struct layer_options *o, struct layer_counts *counts)
 {
 	es_autoarena *a = arena_new();
 	struct pack *k = ES_NEW(struct pack);
-	struct lowers l = { .fds = (int *)lowers, .n = n_lowers };
+	struct lowers l = {.fds = (int *)lowers, .n = n_lowers};
 	es_err *err;
 
-	*k = (struct pack){ .w = w, .o = o, .counts = counts, .a = a };
+	*k = (struct pack){.w = w, .o = o, .counts = counts, .a = a};
 	k->chunk = es_xmalloc(CHUNK);
 	k->xattr_names = es_xmalloc(XATTR_LIST_MAX);
 	k->xattr_values = es_xmalloc(TAR_EXTENDED_MAX);

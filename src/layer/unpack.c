@@ -84,7 +84,8 @@ static es_err *clean_entry(struct unpack *u, const char *path, const char **ret)
 	if (!cleaned)
 		return es_err_new(ES_E_INVALID, "\"%s\" is outside of the root", path);
 	if (u->prefix)
-		cleaned = str_eq(cleaned, ".") ? arena_strdup(u->scratch, u->prefix) : arena_printf(u->scratch, "%s/%s", u->prefix, cleaned);
+		cleaned = str_eq(cleaned, ".") ? arena_strdup(u->scratch, u->prefix)
+					       : arena_printf(u->scratch, "%s/%s", u->prefix, cleaned);
 	*ret = cleaned;
 	return NULL;
 }
@@ -137,7 +138,7 @@ static es_err *open_dir(struct unpack *u, const char *path, int *ret_fd)
 	es_autofree char *part = es_xstrdup(path);
 	int fd = open_in(u, path, O_RDONLY | O_DIRECTORY);
 
-	for (char *slash = fd < 0 && errno == ENOENT ? part : NULL; slash; ) {
+	for (char *slash = fd < 0 && errno == ENOENT ? part : NULL; slash;) {
 		es_autoclose int up = -1;
 		char *name;
 
@@ -153,7 +154,8 @@ static es_err *open_dir(struct unpack *u, const char *path, int *ret_fd)
 		if (up < 0)
 			return es_err_sys(errno, "open parent of %s", part);
 		if (mkdirat(up, name ? name + 1 : part, 0755) == 0) {
-			if (u->o->has_owner && fchownat(up, name ? name + 1 : part, u->o->uid, u->o->gid, AT_SYMLINK_NOFOLLOW) < 0)
+			if (u->o->has_owner &&
+			    fchownat(up, name ? name + 1 : part, u->o->uid, u->o->gid, AT_SYMLINK_NOFOLLOW) < 0)
 				return es_err_sys(errno, "chown %s", part);
 			ES_TRY(add_implied(u, part));
 		} else if (errno != EEXIST) {
@@ -184,7 +186,7 @@ static es_err *find_place(struct unpack *u, const char *path, struct place *ret)
 		u->parent_fd = fd;
 		u->parent = ES_TAKE(parent);
 	}
-	*ret = (struct place){ .path = path, .name = name, .parent = u->parent_fd };
+	*ret = (struct place){.path = path, .name = name, .parent = u->parent_fd};
 	return NULL;
 }
 
@@ -230,7 +232,8 @@ static es_err *set_xattrs(struct unpack *u, const struct tar_entry *e, int fd, c
 		if (fd < 0 && !moved && fchdir(p->parent) < 0)
 			return es_err_sys(errno, "enter parent of %s", p->path);
 		moved = fd < 0;
-		rc = fd >= 0 ? fsetxattr(fd, x->name, x->value, x->len, 0) : lsetxattr(p->name, x->name, x->value, x->len, 0);
+		rc = fd >= 0 ? fsetxattr(fd, x->name, x->value, x->len, 0)
+			     : lsetxattr(p->name, x->name, x->value, x->len, 0);
 		if (rc < 0 && !may_be_missing(errno))
 			return es_err_sys(errno, "set %s of %s", x->name, p->path);
 	}
@@ -239,7 +242,7 @@ static es_err *set_xattrs(struct unpack *u, const struct tar_entry *e, int fd, c
 
 static void times_of(const struct tar_entry *e, struct timespec ts[2])
 {
-	ts[0] = ts[1] = (struct timespec){ .tv_sec = e->mtime_s, .tv_nsec = e->mtime_ns };
+	ts[0] = ts[1] = (struct timespec){.tv_sec = e->mtime_s, .tv_nsec = e->mtime_ns};
 }
 
 /* Owner before mode (chown clears set-user-ID) and before capabilities (it clears them too). */
@@ -326,7 +329,7 @@ static es_err *keep_dir(struct unpack *u, const char *path, const struct tar_ent
 	}
 	u->dirs[u->n_dirs++] = (struct dir){
 		.path = arena_strdup(u->a, path),
-		.mtime = { .tv_sec = e->mtime_s, .tv_nsec = e->mtime_ns },
+		.mtime = {.tv_sec = e->mtime_s, .tv_nsec = e->mtime_ns},
 	};
 	return NULL;
 }
@@ -364,7 +367,8 @@ static es_err *make_hardlink(struct unpack *u, const struct tar_entry *e, const 
 	if (str_eq(target, "."))
 		return es_err_new(ES_E_INVALID, "hard link %s: its target is the root", p->path);
 	name = base_of(target);
-	parent = open_in(u, name == target ? "." : arena_strndup(u->scratch, target, (size_t)(name - target) - 1), O_PATH | O_DIRECTORY);
+	parent = open_in(u, name == target ? "." : arena_strndup(u->scratch, target, (size_t)(name - target) - 1),
+			 O_PATH | O_DIRECTORY);
 	if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return es_err_new(ES_E_INVALID, "hard link %s: no %s before it", p->path, target);
@@ -514,7 +518,7 @@ static es_err *root_entry(struct unpack *u, const struct tar_entry *e, const cha
 	fd = open_in(u, path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return es_err_sys(errno, "open %s", path);
-	ES_TRY(set_attributes(u, e, fd, &(struct place){ .path = path, .name = path, .parent = fd }));
+	ES_TRY(set_attributes(u, e, fd, &(struct place){.path = path, .name = path, .parent = fd}));
 	return keep_dir(u, path, e);
 }
 
@@ -540,7 +544,7 @@ static es_err *set_dir_times(struct unpack *u)
 {
 	for (size_t i = u->n_dirs; i-- > 0;) {
 		es_autoclose int fd = open_in(u, u->dirs[i].path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-		const struct timespec ts[2] = { u->dirs[i].mtime, u->dirs[i].mtime };
+		const struct timespec ts[2] = {u->dirs[i].mtime, u->dirs[i].mtime};
 
 		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 			continue; /* a later entry took its place */
@@ -566,7 +570,7 @@ static void list_implied(struct unpack *u, struct json *implied)
 	qsort(u->implied, u->n_implied, sizeof *u->implied, by_path);
 	qsort(u->dirs, u->n_dirs, sizeof *u->dirs, dir_by_path);
 	for (size_t i = 0; i < u->n_implied; i++) {
-		struct dir key = { .path = u->implied[i] };
+		struct dir key = {.path = u->implied[i]};
 
 		if (i > 0 && str_eq(u->implied[i], u->implied[i - 1]))
 			continue;
@@ -599,7 +603,7 @@ static es_err *all(struct unpack *u, struct tar_reader *r)
 es_err *unpack_all(struct tar_reader *r, int root_fd, const struct layer_options *o, struct arena *a,
 		   struct layer_counts *counts, struct json *implied)
 {
-	struct unpack u = { .root = root_fd, .o = o, .a = a, .counts = counts, .parent_fd = -1 };
+	struct unpack u = {.root = root_fd, .o = o, .a = a, .counts = counts, .parent_fd = -1};
 	es_err *err;
 
 	if (o->subdir) {

@@ -6,7 +6,8 @@
 
 bool xattr_is_portable(const char *name)
 {
-	static const char *const names[] = { "security.capability", "system.posix_acl_access", "system.posix_acl_default" };
+	static const char *const names[] = {"security.capability", "system.posix_acl_access",
+					    "system.posix_acl_default"};
 
 	for (size_t i = 0; i < ES_N(names); i++)
 		if (str_eq(name, names[i]))

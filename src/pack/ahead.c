@@ -56,7 +56,8 @@ static void *run(void *self)
 	return NULL;
 }
 
-es_err *ahead_start(es_err *(*produce)(void *self, char *out, size_t size, size_t *ret_n), void *self, struct ahead **ret)
+es_err *ahead_start(es_err *(*produce)(void *self, char *out, size_t size, size_t *ret_n), void *self,
+		    struct ahead **ret)
 {
 	struct ahead *a = ES_NEW(struct ahead);
 	int rc;

@@ -98,7 +98,8 @@ static void *gzip_begin(void)
 static const char *gzip_step(void *state, struct step *s)
 {
 	z_stream *z = state;
-	uInt in = s->n_in > UINT32_MAX ? UINT32_MAX : (uInt)s->n_in, out = s->n_out > UINT32_MAX ? UINT32_MAX : (uInt)s->n_out;
+	uInt in = s->n_in > UINT32_MAX ? UINT32_MAX : (uInt)s->n_in,
+	     out = s->n_out > UINT32_MAX ? UINT32_MAX : (uInt)s->n_out;
 	int rc;
 
 	z->next_in = (Bytef *)s->in;
@@ -136,8 +137,8 @@ static void *zstd_begin(void)
 
 static const char *zstd_step(void *state, struct step *s)
 {
-	ZSTD_inBuffer in = { s->in, s->n_in, 0 };
-	ZSTD_outBuffer out = { s->out, s->n_out, 0 };
+	ZSTD_inBuffer in = {s->in, s->n_in, 0};
+	ZSTD_outBuffer out = {s->out, s->n_out, 0};
 	size_t rc = ZSTD_decompressStream(state, &out, &in);
 
 	s->in += in.pos;
@@ -245,11 +246,11 @@ static void bzip2_done(void *state)
 
 /* Row 0 is what has no magic. A kind whose library this build lacks has no functions. */
 static const struct codec codecs[] = {
-	{ PACK_PLAIN, "plain", "", 0, NULL, NULL, NULL },
-	{ PACK_GZIP, "gzip", "\x1f\x8b", 2, gzip_begin, gzip_step, gzip_done },
-	{ PACK_ZSTD, "zstd", "\x28\xb5\x2f\xfd", 4, zstd_begin, zstd_step, zstd_done },
-	{ PACK_XZ, "xz", "\xfd\x37zXZ\0", 6, xz_begin, xz_step, xz_done },
-	{ PACK_BZIP2, "bzip2", "BZh", 3, bzip2_begin, bzip2_step, bzip2_done },
+	{PACK_PLAIN, "plain", "", 0, NULL, NULL, NULL},
+	{PACK_GZIP, "gzip", "\x1f\x8b", 2, gzip_begin, gzip_step, gzip_done},
+	{PACK_ZSTD, "zstd", "\x28\xb5\x2f\xfd", 4, zstd_begin, zstd_step, zstd_done},
+	{PACK_XZ, "xz", "\xfd\x37zXZ\0", 6, xz_begin, xz_step, xz_done},
+	{PACK_BZIP2, "bzip2", "BZh", 3, bzip2_begin, bzip2_step, bzip2_done},
 };
 
 struct expand {
@@ -350,7 +351,7 @@ static es_err *skip_padding(struct expand *x)
 
 es_err *expand_read(struct expand *x, char *out, size_t size, size_t *ret_n)
 {
-	struct step s = { .out = (unsigned char *)out, .n_out = size };
+	struct step s = {.out = (unsigned char *)out, .n_out = size};
 	const char *wrong;
 
 	if (!x->state)

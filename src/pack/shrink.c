@@ -95,11 +95,11 @@ static void gzip_done(struct shrink *s)
 
 static es_err *zstd_block(struct shrink *s, bool last)
 {
-	ZSTD_inBuffer in = { s->block, s->n, 0 };
+	ZSTD_inBuffer in = {s->block, s->n, 0};
 	size_t left;
 
 	do {
-		ZSTD_outBuffer out = { s->output, OUTPUT_SIZE, 0 };
+		ZSTD_outBuffer out = {s->output, OUTPUT_SIZE, 0};
 
 		left = ZSTD_compressStream2(s->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
 		if (ZSTD_isError(left))

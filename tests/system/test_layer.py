@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """estiba-layer: real trees there and back, overlays, and archives that mean harm."""
-import gzip, hashlib, io, json, os, shutil, stat, subprocess, tarfile, tempfile
+import fcntl, gzip, hashlib, io, json, os, shutil, stat, subprocess, tarfile, tempfile, time
+
 import pytest
 
 BIN = os.environ.get("ESTIBA_BIN") or os.path.join(os.path.dirname(__file__), "../../build/src/bin")
@@ -27,7 +28,7 @@ def layer(args, stdin=None, dir=None, out=None, lowers=()):
         fds[5] = target.fileno()
     for i, low in enumerate(lowers):
         fds[7 + i] = os.open(low, os.O_PATH | os.O_DIRECTORY)
-    high = {to: __import__("fcntl").fcntl(fd, __import__("fcntl").F_DUPFD, 100) for to, fd in fds.items()}
+    high = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for to, fd in fds.items()}
 
     def place():
         for to, fd in high.items():
@@ -361,13 +362,10 @@ def test_the_sandbox_holds(tmp_path):
     r, w = os.pipe()
     rr, rw = os.pipe()
     d = os.open(tmp_path, os.O_RDONLY)
-    hi = [os.dup(os.dup(x)) for x in (r, d, rw)]
-    fcntl = __import__("fcntl")
     hi = [fcntl.fcntl(x, fcntl.F_DUPFD, 100) for x in (r, d, rw)]
     p = subprocess.Popen([LAYER, "unpack", "--plain"], close_fds=False,
                          preexec_fn=lambda: [os.dup2(hi[0], 3), os.dup2(hi[1], 4), os.dup2(hi[2], 6)])
     try:
-        import time
         for _ in range(200):
             status = open(f"/proc/{p.pid}/status").read()
             if "Seccomp:\t2" in status:
