@@ -25,6 +25,7 @@ static const struct opt unpack_opts[] = {
 	O_BOOL(T, no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir", 0,
 	       .help = "Never replace a directory by a file or a file by a directory"),
 	O_STR(T, chown, "chown", 0, .value_name = "uid:gid", .help = "Owner of everything"),
+	O_BOOL(T, copy_uidgid, "copy-uidgid", 0, .help = "Owners as in the archive: the default, said aloud"),
 	O_LIST(T, uid_maps, "uidmap", 0, .value_name = "in:out:size", .help = "Map user ids of the archive"),
 	O_LIST(T, gid_maps, "gidmap", 0, .value_name = "in:out:size", .help = "Map group ids of the archive"),
 	O_STR(T, subdir, "subdir", 0, .value_name = "path", .help = "Extract there, resolved inside the directory"),
@@ -334,6 +335,8 @@ static es_err *id_ranges(struct arena *a, char *const *texts, const struct idmap
 
 static es_err *settle(struct layer_options *o, struct arena *a)
 {
+	if (o->chown && o->copy_uidgid)
+		return es_err_new(ES_E_INVALID, "--chown does not go with --copy-uidgid");
 	if (o->chown) {
 		ES_TRY(id_pair(o->chown, &o->uid, &o->gid));
 		o->has_owner = true;

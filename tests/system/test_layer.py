@@ -283,6 +283,12 @@ def test_plain(tmp_path):
     assert os.stat(out / "x").st_uid == 100005 and os.stat(out / "x").st_gid == 200006
 
 
+def test_missing_parents_below_an_entry(tmp_path):
+    report, out = unpack(tmp_path, entry("a", tarfile.DIRTYPE), entry("a/b/c/f", data=b"x"), entry("a/b/d/e/f", data=b"y"))
+    assert report["implied"] == [".", "a/b", "a/b/c", "a/b/d", "a/b/d/e"], report
+    assert (out / "a/b/d/e/f").read_text() == "y"
+
+
 def test_pack_path(tree):
     os.symlink("d", tree / "way")
     report, tar = layer(["pack", "--plain", "--path", "/way/file"], dir=tree)
