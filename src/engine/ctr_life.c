@@ -502,16 +502,16 @@ es_err *ctr_restart(struct engine *e, const char *ref, const char *signal, int64
 	return NULL;
 }
 
-es_err *ctr_kill(struct engine *e, const char *ref, const char *signal)
+static es_err *kill_one(struct engine *e, const char *ref, const char *signal)
 {
 	es_autoctr *c = NULL;
 	struct mon_request req = { .op = "signal", .signal = SIGKILL };
 	int number = SIGKILL, stop_signal = SIGTERM;
 	bool up;
 
-	ES_TRY(ctr_find(e, ref, &c));
 	if (!str_empty(signal))
 		ES_TRY(signame_parse(signal, &number));
+	ES_TRY(ctr_find(e, ref, &c));
 	if (!str_empty(c->rec->config->stop_signal))
 		ES_TRY(signame_parse(c->rec->config->stop_signal, &stop_signal));
 	req.signal = number;
@@ -522,11 +522,16 @@ es_err *ctr_kill(struct engine *e, const char *ref, const char *signal)
 		c->stopped_by_user = true;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (!up)
-		return es_err_new(ES_E_CONFLICT, "Cannot kill container: %s: container %s is not running", ref, c->id);
-	ES_TRY(es_err_in(tell(c, &req), "Cannot kill container: %s", ref));
+		return es_err_new(ES_E_CONFLICT, "container %s is not running", c->id);
+	ES_TRY(tell(c, &req));
 	if (number == SIGKILL)
 		(void)wait_down(c, 10 * CLOCK_NS_PER_S);
 	return NULL;
+}
+
+es_err *ctr_kill(struct engine *e, const char *ref, const char *signal)
+{
+	return es_err_in(kill_one(e, ref, signal), "cannot kill container: %s", ref);
 }
 
 /* ---- pause ---- */
