@@ -19,7 +19,7 @@ struct route {
 };
 
 extern const struct route routes_build[];
-extern const struct route routes_system[];
+extern const struct route routes_system[], routes_df[];
 extern const struct route routes_containers[], routes_streams[], routes_logs[], routes_archive[];
 extern const struct route routes_exec[];
 extern const struct route routes_images[];

@@ -6,6 +6,7 @@
 static const struct route *const tables[] = {
 	routes_build,
 	routes_system,
+	routes_df,
 	routes_containers,
 	routes_streams,
 	routes_logs,

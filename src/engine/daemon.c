@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/daemon_conf.h"
@@ -241,15 +242,14 @@ static es_err *serve(struct daemon *d)
 	return err;
 }
 
-static es_err *run_on_demand(struct daemon *d)
+/* The second start of a daemon on demand: free of its caller, which waits for a word. */
+static es_err *serve_on_demand(struct daemon *d)
 {
-	bool child;
-	es_err *err = daemon_detach(&d->conf, &child, &d->ready_fd);
+	es_err *err;
 
-	if (!child)
-		return err;
-	if (!err)
-		err = serve(d);
+	d->ready_fd = (int)d->conf.ready_fd;
+	ES_TRY(file_set_cloexec(d->ready_fd, true));
+	err = serve(d);
 	if (err && es_err_class(err) == ES_E_CONFLICT) {
 		es_err_drop(err);
 		err = daemon_wait_other(&d->conf); /* the one that was faster serves the caller as well */
@@ -279,10 +279,10 @@ static es_err *run(struct daemon *d, char *const *argv)
 	set_log(&d->conf);
 	d->inherited = daemon_inherited();
 	daemon_tune_memory();
-	if (d->conf.on_demand)
-		return run_on_demand(d);
+	if (d->conf.on_demand && !d->conf.ready_fd)
+		return daemon_detach(&d->conf, argv);
 	daemon_raise_nofile();
-	return serve(d);
+	return d->conf.ready_fd ? serve_on_demand(d) : serve(d);
 }
 
 int daemon_main(char *const *argv, const struct daemon_door *door)

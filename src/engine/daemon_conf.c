@@ -66,6 +66,7 @@ const struct opt daemon_opts[] = {
 	O_BOOL(T, no_new_privileges, "no-new-privileges", 0, .help = "Set no_new_privs in containers that do not say otherwise"),
 	O_BOOL(T, on_demand, "on-demand", 0, .help = "Go to the background, free of the caller; return when the socket answers"),
 	O_STR(T, pidfile, "pidfile", 'p', .help = "File with the daemon's process id (default: estibad.pid in the exec root)"),
+	O_I64(T, ready_fd, "ready-fd", 0, .flags = OPT_HIDDEN, .help = "Descriptor that is told when the socket answers"),
 	O_LIST(T, registry_mirrors, "registry-mirror", 0, .help = "Mirror of docker.io (URL)"),
 	O_STR(T, seccomp_profile, "seccomp-profile", 0, .help = "Profile of containers that name none: a file, builtin or unconfined"),
 	O_I64(T, shutdown_timeout, "shutdown-timeout", 0, .def = "15", .help = "Seconds that requests under way get when the daemon leaves"),
@@ -278,6 +279,17 @@ static void fill_engine(struct daemon_conf *c)
 	};
 }
 
+/* A daemon started on demand leaves the caller's directory. */
+static es_err *check_absolute(const struct daemon_conf *c)
+{
+	const char *const paths[] = { c->data_root, c->exec_root, c->pidfile, c->config_file };
+
+	for (size_t i = 0; i < ES_N(paths) && c->on_demand; i++)
+		if (*paths[i] != '/')
+			return es_err_new(ES_E_INVALID, "with --on-demand paths must be absolute: %s", paths[i]);
+	return NULL;
+}
+
 es_err *daemon_conf_load(struct daemon_conf *c, char *const *argv)
 {
 	struct opt_result seen = { 0 };
@@ -294,7 +306,7 @@ es_err *daemon_conf_load(struct daemon_conf *c, char *const *argv)
 		return err;
 	default_roots(c);
 	fill_engine(c);
-	return NULL;
+	return check_absolute(c);
 }
 
 void daemon_conf_done(struct daemon_conf *c)

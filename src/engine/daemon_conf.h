@@ -15,7 +15,8 @@ struct daemon_conf {
 	const char *config_file, *data_root, *exec_root, *pidfile, *group, *log_level, *log_format;
 	char **hosts; /* unix://, tcp://, fd:// */
 	bool debug, version, help, validate, experimental, on_demand;
-	int64_t idle_ns; /* a daemon started on demand leaves after so long without work */
+	int64_t ready_fd; /* of an on-demand daemon that has left its caller already; 0: it has not */
+	int64_t idle_ns;  /* a daemon started on demand leaves after so long without work */
 
 	const char *bridge, *bip, *cgroup_parent, *log_driver, *default_runtime, *seccomp_profile, *init_path;
 	char **labels, **insecure_registries, **registry_mirrors, **dns, **dns_search, **dns_opts, **log_opts, **default_ulimits, **runtimes;

@@ -190,23 +190,20 @@ static void leave_cgroups(void)
 	cgroup_host_done(&host);
 }
 
-static void reset_environment(void)
+/* What remains of the environment: heap strings, NULL-terminated. */
+static char **clean_environment(void)
 {
 	static const char *const kept[] = { "HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME" };
-	char *values[ES_N(kept)];
+	char **env = NULL;
 
+	strv_add(&env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	for (size_t i = 0; i < ES_N(kept); i++) {
 		const char *v = getenv(kept[i]);
 
-		values[i] = v ? es_xstrdup(v) : NULL;
+		if (v)
+			strv_take(&env, es_xasprintf("%s=%s", kept[i], v));
 	}
-	(void)clearenv();
-	(void)setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	for (size_t i = 0; i < ES_N(kept); i++) {
-		if (values[i])
-			(void)setenv(kept[i], values[i], 1);
-		free(values[i]);
-	}
+	return env;
 }
 
 static void reset_signals(void)
@@ -260,19 +257,25 @@ static void close_all_but(int keep)
 	(void)close_range((unsigned)keep + 1, ~0u, 0);
 }
 
-/* In the grandchild. */
-static es_err *become_daemon(const struct daemon_conf *c, int ready_fd)
+/* In the grandchild. Returns only on failure. The program starts anew, so that nothing of the caller's is left in memory either
+ * (an environment that was only cleared can still be read in /proc). */
+static es_err *become_daemon(const struct daemon_conf *c, char *const *argv, int ready_fd)
 {
+	es_autostrv args = strv_dup(argv);
+	es_autostrv env = clean_environment();
+
 	close_all_but(ready_fd);
 	reset_signals();
 	reset_limits();
-	reset_environment();
 	umask(022);
 	if (chdir("/") < 0)
 		return es_err_sys(errno, "chdir /");
 	ES_TRY(reset_streams(c));
 	leave_cgroups();
-	return NULL;
+	strv_take(&args, es_xasprintf("--ready-fd=%d", ready_fd));
+	ES_TRY(file_set_cloexec(ready_fd, false));
+	execve("/proc/self/exe", args, env);
+	return es_err_sys(errno, "exec /proc/self/exe");
 }
 
 /* In the caller: what the daemon says. An empty text is success; no text at all means that it died. */
@@ -287,8 +290,10 @@ static es_err *await_ready(int fd)
 	return *text == '\n' ? NULL : es_err_new(ES_E_UNAVAILABLE, "%s", text);
 }
 
-es_err *daemon_detach(const struct daemon_conf *c, bool *ret_child, int *ret_ready_fd)
+es_err *daemon_detach(const struct daemon_conf *c, char *const *argv)
 {
+	es_autoclose int in = -1;
+	es_err *err;
 	int fds[2];
 	pid_t pid;
 
@@ -296,26 +301,22 @@ es_err *daemon_detach(const struct daemon_conf *c, bool *ret_child, int *ret_rea
 		return es_err_sys(errno, "pipe");
 	/* No thread exists yet. The child ends at once, so that the daemon belongs to init and can never get a terminal. */
 	pid = fork();
+	if (pid == 0) {
+		es_close(fds[0]);
+		(void)setsid();
+		pid = fork();
+		if (pid)
+			_exit(pid < 0);
+		err = become_daemon(c, argv, fds[1]);
+		daemon_ready(fds[1], err);
+		_exit(1);
+	}
+	in = fds[0];
+	es_close(fds[1]);
 	if (pid < 0)
 		return es_err_sys(errno, "fork");
-	if (pid > 0) {
-		es_err *err;
-
-		es_close(fds[1]);
-		(void)waitpid(pid, NULL, 0);
-		*ret_child = false;
-		err = await_ready(fds[0]);
-		es_close(fds[0]);
-		return err;
-	}
-	es_close(fds[0]);
-	(void)setsid();
-	pid = fork();
-	if (pid)
-		_exit(pid < 0);
-	*ret_child = true;
-	*ret_ready_fd = fds[1];
-	return become_daemon(c, fds[1]);
+	(void)waitpid(pid, NULL, 0);
+	return await_ready(in);
 }
 
 void daemon_ready(int ready_fd, const es_err *err)

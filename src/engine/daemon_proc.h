@@ -27,10 +27,10 @@ void daemon_raise_nofile(void);
 /* Give back memory that is only kept for speed; and keep the allocator to few arenas. */
 void daemon_tune_memory(void);
 
-/* Go to the background: *RET_CHILD is true in a new process that has nothing of the caller's (session, control group, environment,
- * directory, umask, limits, signals, priority, descriptors but standard error); *RET_READY_FD is what it tells its
- * state through. In the caller: false, after the child said that it is ready or failed (its words are the error). */
-es_err *daemon_detach(const struct daemon_conf *c, bool *ret_child, int *ret_ready_fd) ES_CHECKED;
+/* Run this program again in the background, with ARGV (as main has it) and --ready-fd: a process that has nothing of the
+ * caller's (session, control group, environment, directory, umask, limits, signals, priority, descriptors). Returns in the
+ * caller, after the new one said that it is ready or failed (its words are the error). */
+es_err *daemon_detach(const struct daemon_conf *c, char *const *argv) ES_CHECKED;
 /* ERR NULL: ready. ERR is borrowed. Closes READY_FD; nothing when it is -1. */
 void daemon_ready(int ready_fd, const es_err *err);
 /* Wait until somebody answers at the first unix socket of C: another daemon won the race. ES_E_TIMEOUT. */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* df.c: GET /system/df: what takes space. */
+#include "api/reply.h"
+#include "api/route.h"
+#include "base/str.h"
+#include "engine/ctr.h"
+#include "engine/image.h"
+#include "engine/volume.h"
+#include "spec/docker_image.h"
+
+static es_err *add_images(struct req *r, struct json *out)
+{
+	const struct filters none = { 0 };
+	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = r->version };
+	struct json *list = json_new_array(r->a);
+	struct field_list items = { 0 };
+	int64_t own = 0, shared = 0;
+
+	ES_TRY(image_list(engine_images(r->engine), r->a, &opts, &items));
+	FIELD_LIST_EACH(struct docker_image_summary, at, &items) {
+		int64_t of_it = at->shared_size > 0 ? at->shared_size : 0;
+
+		own += at->size - of_it;
+		shared = of_it > shared ? of_it : shared; /* counted once: exact when all share one base */
+		json_append(list, field_encode(r->a, docker_image_summary_fields, at));
+	}
+	json_set_i64(r->a, out, "LayersSize", own + shared);
+	json_set(r->a, out, "Images", list);
+	return NULL;
+}
+
+static es_err *add_containers(struct req *r, struct json *out)
+{
+	struct json *list = json_new_array(r->a);
+	struct field_list items = { 0 };
+
+	ES_TRY(ctr_list(r->engine, r->a, true, 0, true, &(struct filters){ 0 }, &items));
+	FIELD_LIST_EACH(struct docker_summary, at, &items)
+		json_append(list, field_encode(r->a, docker_summary_fields, at));
+	json_set(r->a, out, "Containers", list);
+	return NULL;
+}
+
+static es_err *add_volumes(struct req *r, struct json *out)
+{
+	struct json *list = json_new_array(r->a);
+	struct field_list items = { 0 };
+
+	ES_TRY(volume_list(engine_volumes(r->engine), r->a, &(struct filters){ 0 }, true, &items));
+	FIELD_LIST_EACH(struct docker_volume, at, &items)
+		json_append(list, field_encode(r->a, docker_volume_fields, at));
+	json_set(r->a, out, "Volumes", list);
+	return NULL;
+}
+
+/* Cached steps are what the classic builder calls images; there is no cache beside them that a client could see. */
+static es_err *add_build_cache(struct req *r, struct json *out)
+{
+	json_set(r->a, out, "BuildCache", json_new_array(r->a));
+	json_set_i64(r->a, out, "BuilderSize", 0);
+	return NULL;
+}
+
+static const struct {
+	const char *type, *members[2]; /* the members are null when TYPE is not asked for */
+	es_err *(*add)(struct req *r, struct json *out);
+} parts[] = {
+	{ "image", { "LayersSize", "Images" }, add_images },
+	{ "container", { "Containers" }, add_containers },
+	{ "volume", { "Volumes" }, add_volumes },
+	{ "build-cache", { "BuildCache" }, add_build_cache },
+};
+
+static es_err *check_types(char **types)
+{
+	for (; *types; types++) {
+		size_t i = 0;
+
+		while (i < ES_N(parts) && !str_eq(parts[i].type, *types))
+			i++;
+		if (i == ES_N(parts))
+			return es_err_new(ES_E_INVALID, "unknown object type: %s", *types);
+	}
+	return NULL;
+}
+
+static es_err *df(struct req *r)
+{
+	struct json *out = json_new_object(r->a);
+	char **types = req_query_all(r, "type");
+
+	ES_TRY(check_types(types));
+	for (size_t i = 0; i < ES_N(parts); i++) {
+		if (!*types || strv_has(types, parts[i].type)) {
+			ES_TRY(parts[i].add(r, out));
+			continue;
+		}
+		for (size_t m = 0; m < ES_N(parts[i].members) && parts[i].members[m]; m++)
+			json_set(r->a, out, parts[i].members[m],
+				 str_eq(parts[i].members[m], "LayersSize") ? json_new_i64(r->a, 0) : json_new_null(r->a));
+	}
+	return reply_json(r, 200, out);
+}
+
+const struct route routes_df[] = {
+	{ "GET", "/system/df", 125, df },
+	{ 0 },
+};
