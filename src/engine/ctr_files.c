@@ -202,13 +202,13 @@ es_err *ctr_archive_stat(struct engine *e, struct arena *a, const char *ref, con
 
 static es_err *pack(struct ctr *c, struct arena *a, int root_fd, const char *path, const char *rename, int out_fd)
 {
-	const char *argv[6] = { "pack", "--path", path, NULL };
+	const char *argv[8] = { "estiba-layer", "pack", "--path", path, NULL };
 	const struct layerprog_call call = { .argv = argv, .stream_fd = -1, .dir_fd = root_fd, .out_fd = out_fd };
 	struct json *report;
 
 	if (rename) {
-		argv[3] = "--rename";
-		argv[4] = rename;
+		argv[4] = "--rename";
+		argv[5] = rename;
 	}
 	return layerprog_run(c->e->store, a, &call, &report);
 }
@@ -250,17 +250,17 @@ static es_err *check_target(struct ctr *c, const struct place *p, const char *as
 es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, bool no_overwrite_dir_non_dir, bool copy_uidgid, int in_fd)
 {
 	es_autoarena *a = arena_new();
-	const char *argv[8] = { "unpack", "--plain", "--subdir", NULL };
+	const char *argv[9] = { "estiba-layer", "unpack", "--plain", "--subdir", NULL };
 	struct passwd_user user;
 	struct layerprog_call call = { .argv = argv, .stream_fd = in_fd, .out_fd = -1 };
 	struct json *report;
 	struct place p;
 	struct ctr *c;
-	size_t n = 4;
+	size_t n = 5;
 	es_err *err;
 
 	ES_TRY(with_place(e, a, ref, path, &c, &p));
-	argv[3] = p.path;
+	argv[4] = p.path;
 	if (no_overwrite_dir_non_dir)
 		argv[n++] = "--no-overwrite-dir-non-dir";
 	call.dir_fd = p.root_fd;

@@ -7,7 +7,7 @@
 
 /* Its descriptors (doc/format/layer-helper.md); -1: not given. */
 struct layerprog_call {
-	const char *const *argv; /* from the subcommand on, NULL-terminated */
+	const char *const *argv; /* { "estiba-layer", MODE, …, NULL } */
 	int stream_fd; /* 3: what it reads */
 	int dir_fd;    /* 4: the tree */
 	int out_fd;    /* 5: the tar it writes */
