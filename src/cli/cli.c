@@ -346,6 +346,12 @@ static void open_standard_descriptors(void)
 			(void)!open("/dev/null", O_RDWR);
 }
 
+/* Interrupted while it waits: docker's status, 130 or 143, for whoever started us. Sessions take these signals over. */
+static void leave(int sig)
+{
+	_exit(128 + sig);
+}
+
 int cli_main(int argc, char **argv)
 {
 	struct cli c = { .prog = called_as(argc > 0 ? argv[0] : NULL), .path = "" };
@@ -354,6 +360,9 @@ int cli_main(int argc, char **argv)
 
 	open_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
+	if (signal(SIGINT, leave) == SIG_IGN)
+		signal(SIGINT, SIG_IGN); /* started with nohup or in the background */
+	signal(SIGTERM, leave);
 	c.arena = arena_new();
 	err = opt_parse(cli_global_options, &c.globals, OPT_FIRST, argc > 0 ? argv + 1 : none, &c.globals_given);
 	if (err) {

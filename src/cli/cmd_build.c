@@ -404,7 +404,10 @@ static void take_id(void *self, const struct json *aux)
 static es_err *send_build(struct cli *c, struct context *ctx, const struct values *v)
 {
 	struct result result = { .cli = c };
-	const struct progress p = { .fd = STDOUT_FILENO, .is_tty = tty_is(STDOUT_FILENO), .aux = take_id, .self = &result };
+	es_autobuf quiet = ES_BUF(CLI_TEXT_MAX); /* with -q: the ID, or what a failure printed before */
+	const struct progress p = {
+		.fd = STDOUT_FILENO, .is_tty = !v->quiet && tty_is(STDOUT_FILENO), .into = v->quiet ? &quiet : NULL, .aux = take_id, .self = &result,
+	};
 	struct client_request r = { .method = "POST", .path = "/build", .content_type = "application/x-tar" };
 	es_autobuf query = QUERY;
 	struct http_head head;
@@ -422,6 +425,7 @@ static es_err *send_build(struct cli *c, struct context *ctx, const struct value
 	err = progress_show(client_http(c), &p, &code);
 	if (err)
 		c->status = code ? code : 1;
+	es_err_drop(file_write_all(err ? STDERR_FILENO : STDOUT_FILENO, es_buf_str(&quiet), quiet.len));
 	ES_TRY(err);
 	if (v->iidfile && !result.id)
 		return es_err_new(ES_E_PROTOCOL, "server did not provide an image ID. Cannot write %s", v->iidfile);

@@ -4,5 +4,8 @@
 
 #include "cli/client.h"
 
-/* Do STEP to each of NAMES; names that worked are printed (unless SILENT), errors reported, the status is 1 after any. */
-void each_name(struct cli *c, char *const *names, bool silent, es_err *(*step)(struct cli *c, const char *name));
+typedef es_err *(*each_step)(struct cli *c, const char *name);
+
+/* Do STEP to each of NAMES, side by side; names that worked are printed, errors reported, the status is 1 after any. SILENT: one
+ * after the other, and the step prints what there is to print. */
+void each_name(struct cli *c, char *const *names, bool silent, each_step step);

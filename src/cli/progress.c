@@ -38,7 +38,9 @@ char *progress_bar(struct arena *a, int64_t current, int64_t total, size_t colum
 
 static void put(const struct view *v, const char *text, size_t n)
 {
-	if (v->p->fd >= 0)
+	if (v->p->into)
+		es_buf_add(v->p->into, text, n);
+	else if (v->p->fd >= 0)
 		es_err_drop(file_write_all(v->p->fd, text, n));
 }
 

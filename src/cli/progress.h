@@ -5,7 +5,8 @@
 #include "cli/client.h"
 
 struct progress {
-	int fd;      /* where it is shown; -1: nowhere */
+	int fd;      /* where it is shown; -1: nowhere, or INTO */
+	struct es_buf *into;
 	bool is_tty; /* lines are redrawn in place */
 	/* Each "aux" value; may be NULL. */
 	void (*aux)(void *self, const struct json *aux);

@@ -28,6 +28,7 @@ static es_err *feed_read(void *self, const char **ret_bytes, size_t *ret_n)
 	struct feed *f = self;
 
 	ES_TRY(http_client_read(f->http, f->buf, sizeof f->buf, ret_n));
+	f->bytes += *ret_n;
 	*ret_bytes = f->buf;
 	return NULL;
 }
@@ -66,7 +67,7 @@ static es_err *open_parent(int dirfd, const char *path, int *ret_fd, const char 
 	return *ret_fd < 0 ? es_err_sys(errno, "open %s", parent) : NULL;
 }
 
-static es_err *write_file(struct tar_reader *r, const struct tar_entry *e, int parent, const char *base, const char *path, uint64_t *bytes)
+static es_err *write_file(struct tar_reader *r, const struct tar_entry *e, int parent, const char *base, const char *path)
 {
 	es_autoclose int fd = open_beneath(parent, base, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
@@ -83,7 +84,6 @@ static es_err *write_file(struct tar_reader *r, const struct tar_entry *e, int p
 		if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
 			return es_err_sys(errno, "seek in %s", path);
 		ES_TRY(es_err_in(file_write_all(fd, data, n), "write %s", path));
-		*bytes += n;
 	}
 	if (ftruncate(fd, (off_t)e->size) < 0 || fchmod(fd, e->mode) < 0)
 		return es_err_sys(errno, "write %s", path);
@@ -124,7 +124,7 @@ static es_err *make_node(const struct tar_entry *e, int parent, const char *base
 	return mknodat(parent, base, type | e->mode, makedev(e->dev_major, e->dev_minor)) < 0 ? es_err_sys(errno, "make device %s", path) : NULL;
 }
 
-static es_err *extract(struct tar_reader *r, const struct tar_entry *e, int dirfd, const char *name, uint64_t *bytes)
+static es_err *extract(struct tar_reader *r, const struct tar_entry *e, int dirfd, const char *name)
 {
 	es_autofree char *path = place(e->path, name);
 	es_autoclose int parent = -1;
@@ -134,7 +134,7 @@ static es_err *extract(struct tar_reader *r, const struct tar_entry *e, int dirf
 	ES_TRY(open_parent(dirfd, path, &parent, &base));
 	switch (e->type) {
 	case TAR_FILE:
-		ES_TRY(write_file(r, e, parent, base, path, bytes));
+		ES_TRY(write_file(r, e, parent, base, path));
 		break;
 	case TAR_DIR:
 		ES_TRY(make_dir(parent, base, path, e->mode));
@@ -163,11 +163,16 @@ es_err *untar_body(struct http_client *http, int dirfd, const char *name, uint64
 	const struct tar_entry *e;
 
 	feed->http = http;
-	*ret_bytes = 0;
-	for (;;) {
+	do {
 		ES_TRY(tar_next(r, &e));
-		if (!e)
-			return NULL;
-		ES_TRY(extract(r, e, dirfd, name, ret_bytes));
+		if (e)
+			ES_TRY(extract(r, e, dirfd, name));
+	} while (e);
+	for (size_t n = 1; n;) { /* what is behind the archive's end */
+		const char *rest;
+
+		ES_TRY(feed_read(feed, &rest, &n));
 	}
+	*ret_bytes = feed->bytes;
+	return NULL;
 }
