@@ -24,7 +24,6 @@ void api_free(struct api *api)
 static void add_headers(struct http_call *c)
 {
 	http_call_field(c, "Api-Version", API_VERSION);
-	http_call_field(c, "Docker-Experimental", "false");
 	http_call_field(c, "Ostype", "linux");
 	http_call_field(c, "Server", "Docker/" ESTIBA_VERSION " (linux)");
 }
@@ -55,6 +54,7 @@ static es_err *dispatch(struct req *r)
 	add_headers(r->call);
 	if (version_err)
 		return version_err;
+	http_call_field(r->call, "Docker-Experimental", "false");
 	if (r->version < route->since)
 		return page_not_found();
 	return route->handle(r);

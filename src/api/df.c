@@ -8,18 +8,29 @@
 #include "engine/volume.h"
 #include "spec/docker_image.h"
 
+static int64_t count_users(const struct field_list *containers, const char *image_id)
+{
+	int64_t n = 0;
+
+	FIELD_LIST_EACH(struct docker_summary, at, containers)
+		n += str_eq(at->image_id, image_id);
+	return n;
+}
+
 static es_err *add_images(struct req *r, struct json *out)
 {
 	const struct filters none = { 0 };
 	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = r->version };
 	struct json *list = json_new_array(r->a);
-	struct field_list items = { 0 };
+	struct field_list items = { 0 }, containers = { 0 };
 	int64_t own = 0, shared = 0;
 
+	ES_TRY(ctr_list(r->engine, r->a, true, 0, false, &none, &containers));
 	ES_TRY(image_list(engine_images(r->engine), r->a, &opts, &items));
 	FIELD_LIST_EACH(struct docker_image_summary, at, &items) {
 		int64_t of_it = at->shared_size > 0 ? at->shared_size : 0;
 
+		at->containers = count_users(&containers, at->id);
 		own += at->size - of_it;
 		shared = of_it > shared ? of_it : shared; /* counted once: exact when all share one base */
 		json_append(list, field_encode(r->a, docker_image_summary_fields, at));

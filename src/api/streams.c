@@ -19,8 +19,11 @@
 /* Before the stream begins an error is its only line, with a status of its own. Takes ERR. */
 static es_err *refuse_stream(struct req *r, es_err *err)
 {
+	static const char *const not_sent[] = { "Api-Version", "Docker-Experimental", "Ostype", "Server" };
 	const char *line = arena_printf(r->a, "%s\r\n", es_err_text(err));
 
+	for (size_t i = 0; i < ES_N(not_sent); i++)
+		http_call_field(r->call, not_sent[i], NULL);
 	http_call_status(r->call, es_err_http(err));
 	http_call_field(r->call, "Content-Type", TAKEOVER_RAW);
 	es_err_free(err);

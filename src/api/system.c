@@ -140,6 +140,7 @@ static void add_limits(struct req *r, struct json *o)
 		{ "CPUSet", "cpuset/cpuset.cpus", "cpuset" },
 		{ "PidsLimit", "pids", "pids" },
 		{ "OomKillDisable", "memory/memory.oom_control", NULL },
+		{ "KernelMemoryTCP", "memory/memory.kmem.tcp.limit_in_bytes", NULL },
 	};
 	es_autofree char *controllers = NULL;
 

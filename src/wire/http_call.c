@@ -211,10 +211,25 @@ static char *clean_value(struct arena *a, const char *value)
 	return out;
 }
 
+static void remove_field(struct http_call *c, const char *name)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_fields; i++)
+		if (!str_eq_nocase(c->fields[i].name, name))
+			c->fields[n++] = c->fields[i];
+	c->n_fields = n;
+}
+
 void http_call_field(struct http_call *c, const char *name, const char *value)
 {
-	struct http_field f = { arena_strdup(c->arena, name), clean_value(c->arena, value) };
+	struct http_field f;
 
+	if (!value) {
+		remove_field(c, name);
+		return;
+	}
+	f = (struct http_field){ arena_strdup(c->arena, name), clean_value(c->arena, value) };
 	c->has_length |= str_eq_nocase(name, "Content-Length");
 	for (size_t i = 0; i < c->n_fields; i++) {
 		if (str_eq_nocase(c->fields[i].name, name)) {

@@ -38,7 +38,7 @@ es_err *http_call_read_all(struct http_call *c, size_t max, char **ret_text, siz
 
 /* The answer: status (200 unless said), fields, body, in this order. Each function is for one thread at a time. */
 void http_call_status(struct http_call *c, int status);
-void http_call_field(struct http_call *c, const char *name, const char *value); /* replaces one of the same name */
+void http_call_field(struct http_call *c, const char *name, const char *value); /* replaces one of the same name; NULL removes it */
 /* Blocks while HTTP_STREAM_MAX bytes wait for the client. ES_E_CANCELLED when it is gone. A body for HEAD, 204 or 304 is
  * dropped in silence. */
 es_err *http_call_write(struct http_call *c, const void *bytes, size_t n) ES_CHECKED;
