@@ -4,9 +4,8 @@
 
 #include <signal.h>
 
+#include "base/signame.h"
 #include "cli/config.h"
-
-#define DEFAULT_KEYS "ctrl-p,ctrl-q"
 
 void session_init(struct session *s, struct cli *c, const char *id, bool tty)
 {
@@ -22,15 +21,15 @@ void session_done(struct session *s)
 	stream_wait_done(&s->wait);
 }
 
-es_err *session_keys(struct cli *c, const char *given, struct tty_keys *ret)
+es_err *session_keys(struct cli *c, const char *given, struct detach *ret)
 {
 	const char *text = str_empty(given) ? config_str(c, "detachKeys") : given;
-	es_err *err = tty_keys_parse(str_empty(text) ? DEFAULT_KEYS : text, ret);
+	es_err *err = detach_parse(text, ret);
 
 	if (!err)
 		return NULL;
 	es_err_free(err); /* the daemon has the last word about keys that we do not know */
-	return tty_keys_parse(DEFAULT_KEYS, ret);
+	return detach_parse(NULL, ret);
 }
 
 void session_attach_query(const struct session *s, const char *detach_keys, struct es_buf *query)
@@ -63,9 +62,9 @@ static void on_signal(void *self, int sig)
 		session_resize(s);
 		return;
 	}
-	if (!s->sig_proxy || !tty_signal_name(sig))
+	if (!s->sig_proxy || !signame_of(sig))
 		return;
-	query_add(&query, "signal", tty_signal_name(sig));
+	query_add(&query, "signal", str_after(signame_of(sig), "SIG"));
 	es_err_drop(client_post(s->cli, client_path(s->cli, "/containers/%s/kill", s->id), es_buf_str(&query)));
 }
 
@@ -82,8 +81,7 @@ es_err *session_run(struct session *s, enum stream_end *ret)
 
 	if (s->tty && s->stream.with_stdin)
 		tty_make_raw(&s->terminal);
-	if (!s->tty || !s->stream.with_stdin || !isatty(STDIN_FILENO))
-		s->stream.detach.n = 0;
+	s->stream.watch_keys = s->tty && s->stream.with_stdin && isatty(STDIN_FILENO);
 	err = stream_run(&s->stream, ret);
 	tty_restore(&s->terminal);
 	return err;

@@ -20,7 +20,7 @@ void session_done(struct session *s);
 /* The query of an attach request. */
 void session_attach_query(const struct session *s, const char *detach_keys, struct es_buf *query);
 /* Keys that detach on the client's side: those given, else the configuration's, else ctrl-p,ctrl-q. */
-es_err *session_keys(struct cli *c, const char *given, struct tty_keys *ret) ES_CHECKED;
+es_err *session_keys(struct cli *c, const char *given, struct detach *ret) ES_CHECKED;
 /* Block signals so that none is lost between the start and the loop. */
 void session_catch_signals(struct session *s);
 /* Tell the daemon the size of our terminal. */

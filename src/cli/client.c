@@ -311,8 +311,7 @@ static es_err *error_of(struct cli *c, struct http_client *http, const struct ht
 	ES_TRY(http_client_read_all(http, CLIENT_REPLY_MAX, &text, &len));
 	es_err_drop(json_parse(c->arena, text, len, &doc));
 	message = json_str(json_get(doc, "message"));
-	if (!message)
-		message = str_trim(text);
+	message = str_trim(message ? arena_strdup(c->arena, message) : text);
 	if (!*message)
 		return es_err_new(class_of(head->status),
 				  "request returned %s for API route and version %s, check if the server supports the requested API version",

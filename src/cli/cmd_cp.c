@@ -31,35 +31,44 @@ struct remote_stat {
 	const char *target;
 };
 
-static es_err *remote_stat(struct cli *c, const char *container, const char *path, struct remote_stat *ret)
+/* HEAD and GET both answer with what the path is. */
+static es_err *read_stat(struct cli *c, const struct http_head *head, struct remote_stat *ret)
 {
-	es_autobuf query = QUERY;
-	struct client_request r = { .method = "HEAD", .path = client_path(c, "/containers/%s/archive", container) };
-	struct http_head head;
+	const char *text = http_field_get(head, "X-Docker-Container-Path-Stat");
+	size_t n = text ? strlen(text) : 0;
+	char *plain = arena_alloc(c->arena, base64_decoded_max(n) + 1);
 	struct json *doc;
-	const char *text;
-	char *plain;
 	int64_t mode;
-	size_t n;
-	es_err *err;
 
-	query_add(&query, "path", path);
-	r.query = es_buf_str(&query);
-	err = client_send(c, &r, &head);
-	if (err && es_err_class(err) == ES_E_NOT_FOUND) { /* a HEAD has no message */
-		es_err_free(err);
-		return es_err_new(ES_E_NOT_FOUND, "Error response from daemon: Could not find the file %s in container %s", path, container);
-	}
-	ES_TRY(err);
-	text = http_field_get(&head, "X-Docker-Container-Path-Stat");
-	n = text ? strlen(text) : 0;
-	plain = arena_alloc(c->arena, base64_decoded_max(n) + 1);
 	if (!text || !base64_decode(text, n, BASE64_STD, (unsigned char *)plain, &n))
 		return es_err_new(ES_E_PROTOCOL, "unable to decode container path stat header");
 	ES_TRY(json_parse(c->arena, plain, n, &doc));
 	mode = json_i64(json_get(doc, "mode"), 0);
 	*ret = (struct remote_stat){ mode & GO_MODE_DIR, mode & GO_MODE_SYMLINK, json_str(json_get(doc, "linkTarget")) };
 	return NULL;
+}
+
+static es_err *send_path(struct cli *c, const char *method, const char *container, const char *path, struct http_head *ret)
+{
+	struct client_request r = { .method = method, .path = client_path(c, "/containers/%s/archive", container) };
+	es_autobuf query = QUERY;
+
+	query_add(&query, "path", path);
+	r.query = es_buf_str(&query);
+	return client_send(c, &r, ret);
+}
+
+static es_err *remote_stat(struct cli *c, const char *container, const char *path, struct remote_stat *ret)
+{
+	struct http_head head;
+	es_err *err = send_path(c, "HEAD", container, path, &head);
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) { /* a HEAD has no message */
+		es_err_free(err);
+		return es_err_new(ES_E_NOT_FOUND, "Error response from daemon: Could not find the file %s in container %s", path, container);
+	}
+	ES_TRY(err);
+	return read_stat(c, &head, ret);
 }
 
 /* A link in the container as the path it points to. */
@@ -135,26 +144,21 @@ static es_err *open_target(struct cli *c, const char *dest, bool source_is_dir, 
 static es_err *copy_out(struct cli *c, const char *container, const char *source, const char *dest)
 {
 	const struct values *v = c->values;
-	struct client_request r = { .method = "GET", .path = client_path(c, "/containers/%s/archive", container) };
-	es_autobuf query = QUERY;
 	es_autoclose int fd = -1;
 	struct remote_stat st;
 	struct http_head head;
 	const char *name = NULL;
 	uint64_t bytes;
 
-	ES_TRY(remote_stat(c, container, source, &st));
-	if (v->follow && st.is_link) {
-		source = resolved(c, source, &st);
+	if (v->follow) {
 		ES_TRY(remote_stat(c, container, source, &st));
+		source = resolved(c, source, &st);
 	}
-	if (!str_eq(dest, "-"))
-		ES_TRY(open_target(c, dest, st.is_dir, source, &fd, &name));
-	query_add(&query, "path", source);
-	r.query = es_buf_str(&query);
-	ES_TRY(client_send(c, &r, &head));
-	if (fd < 0)
+	ES_TRY(send_path(c, "GET", container, source, &head));
+	if (str_eq(dest, "-"))
 		return outfile_write(client_http(c), NULL);
+	ES_TRY(read_stat(c, &head, &st));
+	ES_TRY(open_target(c, dest, st.is_dir, source, &fd, &name));
 	ES_TRY(untar_body(client_http(c), fd, name, &bytes));
 	tell(c, v, bytes, dest);
 	return NULL;
@@ -230,8 +234,11 @@ static es_err *copy_in(struct cli *c, const char *source, const char *container,
 	}
 	if (v->follow && realpath(source, real))
 		source = arena_strdup(c->arena, real);
-	if ((means_dir(source) ? stat(source, &st) : lstat(source, &st)) < 0)
-		return es_err_new(ES_E_NOT_FOUND, "lstat %s: no such file or directory", source);
+	if ((means_dir(source) ? stat(source, &st) : lstat(source, &st)) < 0) {
+		if (!getcwd(real, sizeof real) || *source == '/')
+			*real = '\0';
+		return es_err_new(ES_E_NOT_FOUND, "lstat %s%s%s: no such file or directory", real, *real ? "/" : "", source);
+	}
 	split_path(c, source, &source_dir, &source_base);
 	if (exists && remote.is_dir)
 		return send_source(c, container, source, dest, ends_with_dot(source) ? "." : source_base, S_ISDIR(st.st_mode));

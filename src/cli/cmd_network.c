@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_network.c: estiba network create, rm, connect, disconnect. */
+#include <arpa/inet.h>
+
 #include "cli/each.h"
 #include "cli/valuespec.h"
 #include "spec/docker_network.h"
@@ -34,8 +36,36 @@ static const struct opt create_options[] = {
 };
 #undef T
 
-/* The address part of "10.0.0.0/8" and its family must fit; which subnet a gateway belongs to is the daemon's business when
- * there is one subnet only. */
+/* Does the subnet "10.0.0.0/8" contain the address IP? */
+static bool contains(const char *subnet, const char *ip)
+{
+	es_autofree char *net = es_xstrndup(subnet, strcspn(subnet, "/"));
+	int family = strchr(subnet, ':') ? AF_INET6 : AF_INET;
+	unsigned char a[16], b[16];
+	uint64_t bits;
+	es_err *err = subnet[strlen(net)] ? str_to_u64(subnet + strlen(net) + 1, 10, &bits) : es_err_new(ES_E_INVALID, "no length");
+
+	if (err || bits > 128 || inet_pton(family, net, a) != 1 || inet_pton(family, ip, b) != 1) {
+		es_err_free(err);
+		return false;
+	}
+	for (uint64_t i = 0; i < bits; i++)
+		if ((a[i / 8] ^ b[i / 8]) & (0x80 >> i % 8))
+			return false;
+	return true;
+}
+
+/* Every gateway and range belongs to the subnet that contains it. */
+static struct docker_ipam_config *subnet_of(struct docker_ipam_config *rows, size_t n, const char *ip)
+{
+	es_autofree char *address = es_xstrndup(ip, strcspn(ip, "/"));
+
+	for (size_t i = 0; i < n; i++)
+		if (contains(rows[i].subnet, address))
+			return &rows[i];
+	return NULL;
+}
+
 static es_err *ipam_config(struct cli *c, const struct create_values *v, struct docker_ipam *ret)
 {
 	size_t n = strv_len(v->subnets);
@@ -43,17 +73,32 @@ static es_err *ipam_config(struct cli *c, const struct create_values *v, struct 
 
 	if (n < strv_len(v->ranges) || n < strv_len(v->gateways))
 		return es_err_new(ES_E_INVALID, "every ip-range or gateway must have a corresponding subnet");
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		rows[i].subnet = v->subnets[i];
-		if (i < strv_len(v->ranges))
-			rows[i].ip_range = v->ranges[i];
-		if (i < strv_len(v->gateways))
-			rows[i].gateway = v->gateways[i];
+	for (char **range = v->ranges; range && *range; range++) {
+		struct docker_ipam_config *row = subnet_of(rows, n, *range);
+
+		if (!row)
+			return es_err_new(ES_E_INVALID, "no matching subnet for range %s", *range);
+		row->ip_range = *range;
 	}
-	if (v->aux && !n)
-		return es_err_new(ES_E_INVALID, "no matching subnet for aux-address");
-	if (v->aux)
-		rows[0].auxiliary_addresses = value_map(c->arena, v->aux);
+	for (char **gateway = v->gateways; gateway && *gateway; gateway++) {
+		struct docker_ipam_config *row = subnet_of(rows, n, *gateway);
+
+		if (!row)
+			return es_err_new(ES_E_INVALID, "no matching subnet for gateway %s", *gateway);
+		row->gateway = *gateway;
+	}
+	for (char **aux = v->aux; aux && *aux; aux++) {
+		size_t len = strcspn(*aux, "=");
+		struct docker_ipam_config *row = (*aux)[len] ? subnet_of(rows, n, *aux + len + 1) : NULL;
+
+		if (!row)
+			return es_err_new(ES_E_INVALID, "no matching subnet for aux-address %s", *aux);
+		if (!row->auxiliary_addresses)
+			row->auxiliary_addresses = field_map_new(c->arena);
+		field_map_put(c->arena, row->auxiliary_addresses, arena_strndup(c->arena, *aux, len), *aux + len + 1);
+	}
 	*ret = (struct docker_ipam){ .driver = v->ipam_driver, .options = value_map(c->arena, v->ipam_opts), .config = { rows, n, true } };
 	return NULL;
 }
@@ -121,7 +166,7 @@ static es_err *run_rm(struct cli *c)
 		else
 			cli_puts(*name);
 	}
-	return NULL;
+	return c->status ? es_err_new(ES_E_CONFLICT, "exit status %d", c->status) : NULL; /* docker's last word */
 }
 
 const struct cmd cmd_network_rm = {

@@ -24,7 +24,7 @@ static es_err *one_port(struct cli *c, const struct json *ports, const char *wan
 	const struct json *bindings = json_get(ports, key);
 
 	if (!json_is(bindings, JSON_ARRAY))
-		return es_err_new(ES_E_NOT_FOUND, "Error: No public port '%s' published for %s", key, c->args[0]);
+		return es_err_new(ES_E_NOT_FOUND, "Error: No public port '%s' published for %s", want, c->args[0]);
 	JSON_EACH(binding, bindings)
 		cli_puts(address(c, binding));
 	return NULL;

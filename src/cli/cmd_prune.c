@@ -70,15 +70,11 @@ static es_err *prune_one(struct cli *c, const struct prune *p, char *const *filt
 	return NULL;
 }
 
-static bool agreed(struct cli *c, const struct values *v, const char *warning)
+static bool agreed(const struct values *v, const char *warning)
 {
 	es_autofree char *prompt = es_xasprintf("%s" ASK, warning);
 
-	if (v->force || tty_confirm(prompt))
-		return true;
-	cli_puts("");
-	c->status = 1;
-	return false;
+	return v->force || tty_confirm(prompt);
 }
 
 static void put_total(struct cli *c, int64_t reclaimed)
@@ -91,7 +87,7 @@ static es_err *run_containers(struct cli *c)
 	const struct values *v = c->values;
 	int64_t reclaimed = 0;
 
-	if (!agreed(c, v, "WARNING! This will remove all stopped containers.\n"))
+	if (!agreed(v, "WARNING! This will remove all stopped containers.\n"))
 		return NULL;
 	ES_TRY(prune_one(c, &containers, filters_of(c, v), NULL, &reclaimed));
 	put_total(c, reclaimed);
@@ -104,7 +100,7 @@ static es_err *run_images(struct cli *c)
 	char **filters = filters_of(c, v);
 	int64_t reclaimed = 0;
 
-	if (!agreed(c, v, v->all ? "WARNING! This will remove all images without at least one container associated to them.\n" :
+	if (!agreed(v, v->all ? "WARNING! This will remove all images without at least one container associated to them.\n" :
 				   "WARNING! This will remove all dangling images.\n"))
 		return NULL;
 	filters = strv_arena_add(c->arena, filters, v->all ? "dangling=false" : "dangling=true");
@@ -118,7 +114,7 @@ static es_err *run_networks(struct cli *c)
 	const struct values *v = c->values;
 	int64_t reclaimed = 0;
 
-	if (!agreed(c, v, "WARNING! This will remove all custom networks not used by at least one container.\n"))
+	if (!agreed(v, "WARNING! This will remove all custom networks not used by at least one container.\n"))
 		return NULL;
 	return prune_one(c, &networks, filters_of(c, v), NULL, &reclaimed);
 }
@@ -129,7 +125,7 @@ static es_err *run_volumes(struct cli *c)
 	char **filters = filters_of(c, v);
 	int64_t reclaimed = 0;
 
-	if (!agreed(c, v, v->all ? "WARNING! This will remove all local volumes not used by at least one container.\n" :
+	if (!agreed(v, v->all ? "WARNING! This will remove all local volumes not used by at least one container.\n" :
 				   "WARNING! This will remove anonymous local volumes not used by at least one container.\n"))
 		return NULL;
 	if (v->all)
@@ -154,7 +150,7 @@ static es_err *run_builds(struct cli *c)
 	const struct values *v = c->values;
 	int64_t reclaimed = 0;
 
-	if (!agreed(c, v, v->all ? "WARNING! This will remove all build cache. " : "WARNING! This will remove all dangling build cache. "))
+	if (!agreed(v, v->all ? "WARNING! This will remove all build cache. " : "WARNING! This will remove all dangling build cache. "))
 		return NULL;
 	ES_TRY(prune_builds(c, v, filters_of(c, v), &reclaimed));
 	cli_printf("Total reclaimed space: %s\n", human_size(c->arena, (double)reclaimed));
@@ -190,7 +186,7 @@ static es_err *run_system(struct cli *c)
 		until |= str_starts(*f, "until=");
 	if (v->volumes && until)
 		return es_err_new(ES_E_INVALID, "ERROR: The \"until\" filter is not supported with \"--volumes\"");
-	if (!agreed(c, v, system_warning(c, v)))
+	if (!agreed(v, system_warning(c, v)))
 		return NULL;
 	ES_TRY(prune_one(c, &containers, filters, NULL, &reclaimed));
 	ES_TRY(prune_one(c, &networks, filters, NULL, &reclaimed));

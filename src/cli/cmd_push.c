@@ -26,9 +26,11 @@ static es_err *run(struct cli *c)
 	struct ref r;
 
 	ES_TRY(ref_parse(c->arena, c->args[0], &r));
+	if (r.digest)
+		return es_err_new(ES_E_INVALID, "cannot push a digest reference");
 	if (v->all_tags && r.tag)
 		return es_err_new(ES_E_INVALID, "tag can't be used with --all-tags/-a");
-	if (!v->all_tags && !r.tag && !r.digest) {
+	if (!v->all_tags && !r.tag) {
 		ref_default_tag(&r);
 		if (!v->quiet)
 			cli_printf("Using default tag: %s\n", r.tag);

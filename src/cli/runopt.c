@@ -381,6 +381,20 @@ static es_err *put_restart(struct cli *c, struct runopt *o)
 	return NULL;
 }
 
+/* "net_admin" as "CAP_NET_ADMIN", in place; ALL stays. */
+static void spell_caps(char **caps)
+{
+	for (; caps && *caps; caps++) {
+		bool whole = strncasecmp(*caps, "CAP_", 4) == 0 || strcasecmp(*caps, "ALL") == 0;
+		char *full = es_xasprintf("%s%s", whole ? "" : "CAP_", *caps);
+
+		for (char *p = full; *p; p++)
+			*p = (char)toupper((unsigned char)*p);
+		free(*caps);
+		*caps = full;
+	}
+}
+
 static es_err *put_rest(struct cli *c, struct runopt *o)
 {
 	unsigned rows, columns;
@@ -398,15 +412,8 @@ static es_err *put_rest(struct cli *c, struct runopt *o)
 	for (size_t i = 0; i < ES_N(never_null); i++)
 		if (!*never_null[i])
 			*never_null[i] = es_xcalloc(1, sizeof(char *));
-	for (size_t k = 0; k < ES_N(caps); k++)
-		for (size_t i = 0; i < strv_len(*caps[k]); i++) {
-			char *cap = (*caps[k])[i], *upper = es_xasprintf("%s%s", strncasecmp(cap, "CAP_", 4) && strcasecmp(cap, "ALL") ? "CAP_" : "", cap);
-
-			for (char *p = upper; *p; p++)
-				*p = (char)toupper((unsigned char)*p);
-			free(cap);
-			(*caps[k])[i] = upper;
-		}
+	for (size_t i = 0; i < ES_N(caps); i++)
+		spell_caps(*caps[i]);
 	if (o->api_socket)
 		return es_err_new(ES_E_UNSUPPORTED, "--use-api-socket is not supported: bind-mount the socket instead");
 	return NULL;

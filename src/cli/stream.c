@@ -107,35 +107,28 @@ void stream_done(struct stream *s)
 struct typed {
 	char bytes[STREAM_CHUNK];
 	size_t at, n;
-	size_t keys; /* how many of the detach keys were seen in a row */
 	bool eof, closed;
 };
 
-/* Read some; held-back detach keys go out when the sequence breaks. True when the sequence is complete. */
+/* Read some; true when the detach keys were typed. Keys held back at the end of the input go out with it. */
 static bool read_typed(struct stream *s, struct typed *t)
 {
-	char in[STREAM_CHUNK - TTY_KEYS_MAX];
+	char in[STREAM_CHUNK - DETACH_KEYS_MAX];
 	ssize_t n = file_read_some(STDIN_FILENO, in, sizeof in);
+	bool detached = false;
 
 	t->at = t->n = 0;
 	if (n <= 0) {
 		t->eof = true;
-		memcpy(t->bytes, s->detach.bytes, t->keys);
-		t->n = t->keys;
-		return false;
+		memcpy(t->bytes, s->detach.keys, s->watch_keys ? s->detach.at : 0);
+		t->n = s->watch_keys ? s->detach.at : 0;
+	} else if (s->watch_keys) {
+		t->n = detach_feed(&s->detach, in, (size_t)n, t->bytes, &detached);
+	} else {
+		memcpy(t->bytes, in, (size_t)n);
+		t->n = (size_t)n;
 	}
-	for (ssize_t i = 0; i < n; i++) {
-		if (s->detach.n && (unsigned char)in[i] == s->detach.bytes[t->keys]) {
-			if (++t->keys == s->detach.n)
-				return true;
-			continue;
-		}
-		memcpy(t->bytes + t->n, s->detach.bytes, t->keys);
-		t->n += t->keys;
-		t->keys = 0;
-		t->bytes[t->n++] = in[i];
-	}
-	return false;
+	return detached;
 }
 
 static void send_typed(struct stream *s, struct typed *t)

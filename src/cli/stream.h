@@ -4,6 +4,7 @@
 
 #include "cli/client.h"
 #include "cli/tty.h"
+#include "codec/detach.h"
 
 enum stream_end { STREAM_CLOSED, STREAM_DETACHED };
 
@@ -22,7 +23,8 @@ struct stream {
 	size_t head_len;
 	bool raw; /* one stream as it is (tty), else docker's frames */
 	bool with_stdin, with_stdout, with_stderr;
-	struct tty_keys detach;
+	bool watch_keys; /* leave when DETACH was typed */
+	struct detach detach;
 	int signal_fd; /* -1: none */
 	void (*on_signal)(void *self, int sig);
 	void *self;

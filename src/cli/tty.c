@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tty.c: the caller's terminal: raw mode, size, signals as a descriptor, detach keys. */
+/* tty.c: the caller's terminal: raw mode, size, questions, signals as a descriptor. */
 #include "cli/tty.h"
 
 #include <signal.h>
@@ -100,23 +100,11 @@ bool tty_confirm(const char *prompt)
 
 /* Signals. */
 
-static const struct {
-	int number;
-	const char *name;
-} signals[] = {
-	{ SIGHUP, "HUP" },   { SIGINT, "INT" },   { SIGQUIT, "QUIT" }, { SIGABRT, "ABRT" },	{ SIGUSR1, "USR1" },
-	{ SIGUSR2, "USR2" }, { SIGALRM, "ALRM" }, { SIGTERM, "TERM" }, { SIGCONT, "CONT" },	{ SIGTSTP, "TSTP" },
-	{ SIGTTIN, "TTIN" }, { SIGTTOU, "TTOU" }, { SIGXCPU, "XCPU" }, { SIGXFSZ, "XFSZ" },	{ SIGVTALRM, "VTALRM" },
-	{ SIGPROF, "PROF" }, { SIGIO, "IO" },	  { SIGPWR, "PWR" },   { SIGSTKFLT, "STKFLT" }, { SIGWINCH, "WINCH" },
+/* All that can be caught, but for those that speak about ourselves (CHLD, PIPE, URG, faults). */
+static const int passed_on[] = {
+	SIGHUP,	 SIGINT,  SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2,	SIGALRM, SIGTERM, SIGCONT,   SIGTSTP,
+	SIGTTIN, SIGTTOU, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO,	 SIGPWR,  SIGSTKFLT,
 };
-
-const char *tty_signal_name(int sig)
-{
-	for (size_t i = 0; i < ES_N(signals); i++)
-		if (signals[i].number == sig)
-			return signals[i].name;
-	return NULL;
-}
 
 int tty_signals(bool with_winch_only)
 {
@@ -124,42 +112,9 @@ int tty_signals(bool with_winch_only)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
-	for (size_t i = 0; !with_winch_only && i < ES_N(signals); i++)
-		sigaddset(&set, signals[i].number);
+	for (size_t i = 0; !with_winch_only && i < ES_N(passed_on); i++)
+		sigaddset(&set, passed_on[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Detach keys. */
-
-static es_err *key_byte(const char *key, unsigned char *ret)
-{
-	static const char controls[] = "@abcdefghijklmnopqrstuvwxyz[\\]^_";
-	const char *control = str_after(key, "ctrl-"), *at;
-
-	if (!control && strlen(key) == 1) {
-		*ret = (unsigned char)*key;
-		return NULL;
-	}
-	at = control && strlen(control) == 1 ? strchr(controls, *control) : NULL;
-	if (!at)
-		return es_err_new(ES_E_INVALID, "Unknown character: '%s'", key);
-	*ret = (unsigned char)(at - controls);
-	return NULL;
-}
-
-es_err *tty_keys_parse(const char *text, struct tty_keys *ret)
-{
-	es_autostrv keys = strv_split(text, ',');
-	struct tty_keys out = { .n = 0 };
-
-	for (size_t i = 0; i < strv_len(keys) && *text; i++) {
-		if (out.n == TTY_KEYS_MAX)
-			return es_err_new(ES_E_LIMIT, "more than %d detach keys", TTY_KEYS_MAX);
-		ES_TRY(key_byte(keys[i], &out.bytes[out.n]));
-		out.n++;
-	}
-	*ret = out;
-	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tty.h: the caller's terminal: raw mode, size, signals as a descriptor, detach keys. */
+/* tty.h: the caller's terminal: raw mode, size, questions, signals as a descriptor. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,13 +26,3 @@ bool tty_confirm(const char *prompt);
 
 /* Block the signals that are passed on to containers, and read them from the returned descriptor instead (-1: failed). */
 int tty_signals(bool with_winch_only);
-/* "TERM" for SIGTERM; NULL for an unknown number. */
-const char *tty_signal_name(int sig);
-
-#define TTY_KEYS_MAX 16
-struct tty_keys {
-	unsigned char bytes[TTY_KEYS_MAX];
-	size_t n; /* 0: nothing detaches */
-};
-/* "ctrl-p,ctrl-q" or "a,b"; ES_E_INVALID with docker's text. */
-es_err *tty_keys_parse(const char *text, struct tty_keys *ret) ES_CHECKED;

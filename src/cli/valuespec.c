@@ -172,12 +172,6 @@ es_err *value_set_swap(const char *text, void *at)
 	return str_to_bytes(text, at);
 }
 
-es_err *value_set_upper_list(const char *text, void *at)
-{
-	strv_add(at, text);
-	return NULL;
-}
-
 /* name=soft[:hard] */
 es_err *value_ulimit(const char *text, struct docker_ulimit *ret, struct arena *a)
 {

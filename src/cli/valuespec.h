@@ -24,7 +24,6 @@ es_err *value_check_iops_device(const char *text) ES_CHECKED;
 es_err *value_set_opt_i64(const char *text, void *field_opt_i64) ES_CHECKED;
 es_err *value_set_cpus(const char *text, void *int64_nano) ES_CHECKED;     /* "1.5" → 1500000000 */
 es_err *value_set_swap(const char *text, void *int64_bytes) ES_CHECKED;    /* bytes, or -1 */
-es_err *value_set_upper_list(const char *text, void *strv) ES_CHECKED;
 
 es_err *value_ulimit(const char *text, struct docker_ulimit *ret, struct arena *a) ES_CHECKED;
 es_err *value_weight_device(const char *text, struct docker_weight_device *ret, struct arena *a) ES_CHECKED;

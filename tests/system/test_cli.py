@@ -278,13 +278,13 @@ def test_cp_out_cannot_leave_its_target(fake):
     (fake.home / "in").mkdir()
     stat = base64.b64encode(json.dumps({"name": "d", "mode": 1 << 31}).encode()).decode()
 
-    def head(h, query, body):
-        h.wfile.write(f"HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: {stat}\r\nContent-Length: 0\r\n\r\n".encode())
+    def get(h, query, body):
+        data = tar.getvalue()
+        h.wfile.write(b"HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: %s\r\nContent-Length: %d\r\n\r\n" % (stat.encode(), len(data)) + data)
         h.wfile.flush()
         return True
 
-    fake.on("HEAD", "/containers/c/archive", head)
-    fake.on("GET", "/containers/c/archive", 200, tar.getvalue(), "application/x-tar")
+    fake.on("GET", "/containers/c/archive", get)
     code, _, _ = fake.run("cp", "c:/d", "in")
     assert code == 1
     assert list((fake.home / "outside").iterdir()) == [] and not (fake.home / "up").exists()

@@ -2,7 +2,6 @@
 /* test_valuespec.c: values of single options, accepted and refused, as rows. */
 #include "cli/mountspec.h"
 #include "cli/netspec.h"
-#include "cli/tty.h"
 #include "cli/valuespec.h"
 #include "cli/when.h"
 
@@ -90,17 +89,6 @@ static void csv_quotes(void)
 	CHECK_ERR(mountspec_csv(a, "\"a", &cells), "extraneous or missing");
 }
 
-static void detach_keys(void)
-{
-	struct tty_keys keys;
-
-	CHECK_OK(tty_keys_parse("ctrl-p,ctrl-q", &keys));
-	CHECK_INT(keys.n, 2);
-	CHECK_INT(keys.bytes[0], 16);
-	CHECK_INT(keys.bytes[1], 17);
-	CHECK_ERR(tty_keys_parse("nonsense", &keys), "Unknown character: 'nonsense'");
-}
-
 static void times(void)
 {
 	es_autoarena *a = arena_new();
@@ -115,4 +103,4 @@ static void times(void)
 	CHECK_ERR(when_parse(a, "yesterday", &got), "failed to parse value as time or duration: \"yesterday\"");
 }
 
-CHECK_MAIN(TEST(checks), TEST(cpus), TEST(csv_quotes), TEST(detach_keys), TEST(times))
+CHECK_MAIN(TEST(checks), TEST(cpus), TEST(csv_quotes), TEST(times))
