@@ -111,7 +111,11 @@ static void split_path(struct cli *c, const char *path, const char **ret_dir, co
 
 static void tell(struct cli *c, const struct values *v, uint64_t bytes, const char *dest)
 {
-	if (!v->quiet)
+	char full[PATH_MAX];
+
+	if (*dest && !strchr(dest, ':') && realpath(dest, full))
+		dest = full;
+	if (!v->quiet && isatty(STDERR_FILENO))
 		cli_warn("Successfully copied %s to %s", human_size(c->arena, (double)bytes), dest);
 }
 
