@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <time.h>
 
+/* Nanoseconds in 64 bits reach from 1677 to 2262. */
+#define CLOCK_YEAR_MIN 1678
+#define CLOCK_YEAR_MAX 2261
+
 static int64_t read_clock(clockid_t id)
 {
 	struct timespec ts;
@@ -84,9 +88,12 @@ es_err *clock_parse(const char *text, int64_t *ret_ns)
 	}
 	if (*p)
 		return es_err_new(ES_E_INVALID, "\"%s\" is not an RFC 3339 time", text);
-	if (tm.tm_year == 1 - 1900)
+	if (tm.tm_year == 1 - 1900) {
 		*ret_ns = INT64_MIN;
-	else
-		*ret_ns = (timegm(&tm) - offset) * CLOCK_NS_PER_S + frac;
+		return NULL;
+	}
+	if (tm.tm_year < CLOCK_YEAR_MIN - 1900 || tm.tm_year > CLOCK_YEAR_MAX - 1900)
+		return es_err_new(ES_E_INVALID, "\"%s\" is not between the years %d and %d", text, CLOCK_YEAR_MIN, CLOCK_YEAR_MAX);
+	*ret_ns = (timegm(&tm) - offset) * CLOCK_NS_PER_S + frac;
 	return NULL;
 }

@@ -567,8 +567,10 @@ static int dir_by_path(const void *x, const void *y)
 /* Implied are those that were made on the way and that no later entry described. */
 static void list_implied(struct unpack *u, struct json *implied)
 {
-	qsort(u->implied, u->n_implied, sizeof *u->implied, by_path);
-	qsort(u->dirs, u->n_dirs, sizeof *u->dirs, dir_by_path);
+	if (u->n_implied)
+		qsort(u->implied, u->n_implied, sizeof *u->implied, by_path);
+	if (u->n_dirs)
+		qsort(u->dirs, u->n_dirs, sizeof *u->dirs, dir_by_path);
 	for (size_t i = 0; i < u->n_implied; i++) {
 		struct dir key = {.path = u->implied[i]};
 

@@ -5,6 +5,9 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 es_err *clone_stack_new(size_t size, struct clone_stack *ret)
 {
@@ -24,6 +27,11 @@ es_err *clone_stack_new(size_t size, struct clone_stack *ret)
 
 void clone_stack_done(struct clone_stack *s)
 {
+#if defined(__SANITIZE_ADDRESS__)
+	/* A child that left by exec never unwound: its frames' red zones would poison whatever is mapped here next. */
+	if (s->base)
+		__asan_unpoison_memory_region(s->base, s->size);
+#endif
 	if (s->base)
 		munmap(s->base, s->size);
 	*s = (struct clone_stack){ 0 };
