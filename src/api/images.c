@@ -119,8 +119,9 @@ static es_err *load(struct req *r)
 	int fd;
 
 	ES_TRY(req_body_fd(r, &body, &fd));
-	ES_TRY(reply_begin(r, "application/json"));
-	err = image_load(engine_images(r->engine), fd, req_bool(r, "quiet", false), &sink);
+	err = reply_begin(r, "application/json");
+	if (!err)
+		err = image_load(engine_images(r->engine), fd, req_bool(r, "quiet", false), &sink);
 	es_close(fd);
 	body_err = req_body_done(body);
 	if (err)

@@ -43,7 +43,7 @@ es_err *req_json(const struct req *r, struct json **ret) ES_CHECKED;
 /* req_json() + field_decode(); without a body OUT stays as it is. */
 es_err *req_fields(const struct req *r, const struct field *rows, void *out) ES_CHECKED;
 /* The request body as a descriptor that a helper can read (a pipe, filled by a thread of its own); close it before
- * req_body_done(), which joins the thread and returns its error: the client left, bad chunks. NULL when all went well or the
+ * req_body_done(), which must be called on every path (the thread reads from the call) and joins the thread and returns its error: the client left, bad chunks. NULL when all went well or the
  * reader stopped early. */
 struct req_body;
 es_err *req_body_fd(struct req *r, struct req_body **ret, int *ret_fd) ES_CHECKED;
