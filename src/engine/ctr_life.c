@@ -129,17 +129,40 @@ void ctr_wait_monitor(struct ctr *c)
 
 /* ---- the end of a run ---- */
 
+/* No record, no place in the table: gone for everybody but us. A second time does nothing. */
+static es_err *forget(struct ctr *c)
+{
+	es_autotx *tx = record_tx_new();
+
+	if (c->gone)
+		return NULL;
+	record_tx_delete(tx, "container", c->id);
+	record_tx_delete(tx, "container-run", c->id);
+	ES_TRY(record_commit(c->e->store, tx));
+	ctr_take_out(c->e, c);
+	(void)pthread_mutex_lock(&c->lock);
+	c->gone = true;
+	ctr_wake_waits(c, "removed", c->exit_code);
+	(void)pthread_cond_broadcast(&c->changed);
+	(void)pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* With --rm whoever waits for the removal is told before the clean-up, unless a port is to be free by then. */
 static void finish(void *arg)
 {
 	struct ctr *c = arg;
-	bool remove;
+	bool remove, has_ports;
 
 	(void)pthread_mutex_lock(&c->op);
 	exec_forget_all(c);
-	ctr_clean_up(c);
 	(void)pthread_mutex_lock(&c->lock);
 	remove = c->rec->host_config->auto_remove && !c->gone && !ctr_is_up(c);
+	has_ports = c->ports && c->ports->n;
 	(void)pthread_mutex_unlock(&c->lock);
+	if (remove && !has_ports)
+		log_err(forget(c), "container %.12s: remove", c->id);
+	ctr_clean_up(c);
 	if (remove)
 		log_err(ctr_destroy(c, true), "container %.12s: remove", c->id);
 	(void)pthread_mutex_unlock(&c->op);
@@ -728,22 +751,13 @@ static void discard(void *arg)
 es_err *ctr_destroy(struct ctr *c, bool volumes)
 {
 	struct engine *e = c->e;
-	es_autotx *tx = record_tx_new();
 
-	record_tx_delete(tx, "container", c->id);
-	record_tx_delete(tx, "container-run", c->id);
-	ES_TRY(record_commit(e->store, tx));
-	ctr_take_out(e, c);
+	ES_TRY(forget(c));
 	if (volumes)
 		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
 			if (m->anonymous)
 				es_err_drop(volume_remove(e->volumes, m->name, true));
 	ctr_event(c, "destroy", NULL);
-	(void)pthread_mutex_lock(&c->lock);
-	c->gone = true;
-	ctr_wake_waits(c, "removed", c->exit_code);
-	(void)pthread_cond_broadcast(&c->changed);
-	(void)pthread_mutex_unlock(&c->lock);
 	defer_add(e->defer, discard, ctr_ref(c));
 	return NULL;
 }
