@@ -10,13 +10,22 @@
 #include "cli/globals.h"
 #include "cli/version.h"
 
+static es_err *check_log_level(const char *text)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "warning", "error", "fatal", "panic", NULL };
+
+	if (strv_has((char *const *)levels, text))
+		return NULL;
+	return es_err_new(ES_E_INVALID, "Unable to parse logging level: %s", text);
+}
+
 #define T struct cli_globals
 const struct opt cli_global_options[] = {
 	O_STR(T, config_dir, "config", 0, .help = "Directory of the client's configuration (default \"~/.docker\")"),
 	O_STR(T, context, "context", 'c', .help = "Context that names the daemon to talk to (stronger than DOCKER_HOST and the current context)"),
-	O_BOOL(T, debug, "debug", 'D', .help = "Print what the client does"),
+	O_BOOL(T, debug, "debug", 'D', .help = "Print every request"),
 	O_LIST(T, hosts, "host", 'H', .help = "Socket of the daemon to talk to"),
-	O_STR(T, log_level, "log-level", 'l', .def = "info", .help = "Least important messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")"),
+	O_STR(T, log_level, "log-level", 'l', .def = "info", .check = check_log_level, .help = "Least important messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")"),
 	O_BOOL(T, tls, "tls", 0, .help = "Talk TLS; --tlsverify includes it"),
 	O_STR(T, tls_ca, "tlscacert", 0, .help = "Trust only certificates signed by this CA (default \"~/.docker/ca.pem\")"),
 	O_STR(T, tls_cert, "tlscert", 0, .help = "TLS certificate of the client (default \"~/.docker/cert.pem\")"),

@@ -342,6 +342,8 @@ static es_err *send_on(struct cli *c, struct http_client *http, const struct cli
 		fields[req.n_fields++] = (struct http_field){ "X-Registry-Config", r->auth_config };
 	if (r->upgrade)
 		req.upgrade = "tcp";
+	if (c->globals.debug || str_eq(c->globals.log_level, "debug"))
+		cli_warn("%s %s on %s", req.method, req.target, c->client->host);
 	err = http_client_do(http, c->arena, &req, ret);
 	if (err && es_err_class(err) == ES_E_UNAVAILABLE)
 		return connect_error(c->client, err);

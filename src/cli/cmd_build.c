@@ -45,7 +45,7 @@ static const struct opt options[] = {
 	O_I64(struct values, cpu_shares, "cpu-shares", 'c', .help = "Share of CPU time when it is scarce"),
 	O_STR(struct values, cpuset_cpus, "cpuset-cpus", 0, .help = "CPUs the steps may run on (0-3, 0,1)"),
 	O_STR(struct values, cpuset_mems, "cpuset-mems", 0, .help = "Memory nodes the steps may use (0-3, 0,1)"),
-	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .help = "Skip image verification"),
+	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .check = value_check_no_trust, .help = "Skip image verification"),
 	O_STR(struct values, file, "file", 'f', .help = "Dockerfile (default: \"Dockerfile\" in the context)"),
 	O_BOOL(struct values, force_rm, "force-rm", 0, .help = "Remove the steps' containers even after a failure"),
 	O_STR(struct values, iidfile, "iidfile", 0, .help = "Write the image's ID into this file"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_pull.c: estiba pull. */
 #include "cli/pull.h"
+#include "cli/valuespec.h"
 #include "spec/ref.h"
 
 struct values {
@@ -10,7 +11,7 @@ struct values {
 
 static const struct opt options[] = {
 	O_BOOL(struct values, all_tags, "all-tags", 'a', .help = "Pull every tag of the repository"),
-	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .help = "Skip image verification"),
+	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .check = value_check_no_trust, .help = "Skip image verification"),
 	O_STR(struct values, platform, "platform", 0, .help = "Platform of the image, where there are several"),
 	O_BOOL(struct values, quiet, "quiet", 'q', .help = "Print only the name"),
 	O_END,

@@ -3,6 +3,7 @@
 #include "cli/config.h"
 #include "cli/progress.h"
 #include "cli/tty.h"
+#include "cli/valuespec.h"
 #include "spec/ref.h"
 
 struct values {
@@ -11,7 +12,7 @@ struct values {
 
 static const struct opt options[] = {
 	O_BOOL(struct values, all_tags, "all-tags", 'a', .help = "Push every tag of the repository"),
-	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .help = "Skip image signing"),
+	O_BOOL(struct values, trust, "disable-content-trust", 0, .def = "true", .check = value_check_no_trust, .help = "Skip image signing"),
 	O_BOOL(struct values, quiet, "quiet", 'q', .help = "Print only the name"),
 	O_END,
 };

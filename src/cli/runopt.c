@@ -41,7 +41,7 @@ const struct opt runopt_rows[] = {
 	O_LIST(T, read_iops, "device-read-iops", 0, .check = value_check_iops_device, .shown = "[]", .help = "Reads a second from a device"),
 	O_LIST(T, write_bps, "device-write-bps", 0, .check = value_check_bps_device, .shown = "[]", .help = "Bytes a second to write to a device"),
 	O_LIST(T, write_iops, "device-write-iops", 0, .check = value_check_iops_device, .shown = "[]", .help = "Writes a second to a device"),
-	O_BOOL(T, trust, "disable-content-trust", 0, .def = "true", .help = "Skip image verification"),
+	O_BOOL(T, trust, "disable-content-trust", 0, .def = "true", .check = value_check_no_trust, .help = "Skip image verification"),
 	O_LIST(T, host.dns, "dns", 0, .check = value_check_ip, .help = "Name server"),
 	O_LIST(T, host.dns_options, "dns-opt", 0, .flags = OPT_HIDDEN, .help = "Resolver option"),
 	O_LIST(T, host.dns_options, "dns-option", 0, .help = "Resolver option"),

@@ -117,6 +117,15 @@ es_err *value_check_device_rule(const char *text)
 	return NULL;
 }
 
+es_err *value_check_no_trust(const char *text)
+{
+	static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True", NULL };
+
+	if (strv_has((char *const *)yes, text))
+		return NULL;
+	return es_err_new(ES_E_UNSUPPORTED, "content trust is not supported");
+}
+
 /* Numbers. */
 
 static es_err *go_int(const char *text, int64_t *ret)

@@ -20,6 +20,9 @@ es_err *value_check_weight_device(const char *text) ES_CHECKED;
 es_err *value_check_bps_device(const char *text) ES_CHECKED;
 es_err *value_check_iops_device(const char *text) ES_CHECKED;
 
+/* --disable-content-trust: only "true"; there is no content trust to switch on. */
+es_err *value_check_no_trust(const char *text) ES_CHECKED;
+
 /* Setters for option rows. */
 es_err *value_set_opt_i64(const char *text, void *field_opt_i64) ES_CHECKED;
 es_err *value_set_cpus(const char *text, void *int64_nano) ES_CHECKED;     /* "1.5" → 1500000000 */
