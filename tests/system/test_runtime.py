@@ -447,12 +447,10 @@ def test_rootfs_by_descriptor(b):
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.syscall(428, -100, str(b.rootfs).encode(), 1 | os.O_CLOEXEC)  # open_tree(OPEN_TREE_CLONE)
     assert fd >= 0, os.strerror(ctypes.get_errno())
-    os.dup2(fd, 30, True)
-    b.c["annotations"] = {"org.estiba.rootfs.fd": "30"}
+    b.c["annotations"] = {"org.estiba.rootfs.fd": str(fd)}
     del b.c["root"]
-    assert "busybox" in b.sh("ls /bin", pass_fds=(30,))
+    assert "busybox" in b.sh("ls /bin", pass_fds=(fd,))
     os.close(fd)
-    os.close(30)
 
 
 def test_runtime_program_cannot_be_overwritten(b):
