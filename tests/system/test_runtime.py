@@ -358,6 +358,7 @@ def test_recorded_pid_of_another_process_is_never_signalled(b):
     pid = b.start()
     state = b.root / "c/state.json"
     doc = json.loads(state.read_text())
+    time.sleep(0.05)  # start times count in ticks of 10 ms
     other = subprocess.Popen(["sleep", "60"])
     state.write_text(json.dumps(doc | {"pid": other.pid}))
     assert b.state()["status"] == "stopped"
