@@ -20,8 +20,9 @@
 #include "sys/pidfd.h"
 #include "sys/uds.h"
 
-#define EXIT_LOST 255     /* what docker shows for a container that a reboot ended */
 #define EXIT_NO_MONITOR 137
+#define KILL_WAIT_MS 1000 /* a frozen process dies when the runtime deletes the container */
+#define RECORD_WAIT_NS (5 * CLOCK_NS_PER_S)
 
 /* ---- waiting ---- */
 
@@ -169,6 +170,11 @@ static void finish(void *arg)
 	ctr_unref(c);
 }
 
+void ctr_finish_later(struct ctr *c)
+{
+	defer_add(c->e->defer, finish, ctr_ref(c));
+}
+
 static void die_event(struct ctr *c, int64_t time_ns, int64_t code, int64_t started_at)
 {
 	char code_text[24], duration[24];
@@ -204,18 +210,16 @@ void ctr_ended(struct ctr *c, int64_t time_ns, int64_t exit_code, bool oom, cons
 	(void)pthread_cond_broadcast(&c->changed);
 	(void)pthread_mutex_unlock(&c->lock);
 	ctr_save_run(c);
-	defer_add(c->e->defer, finish, ctr_ref(c));
+	ctr_finish_later(c);
 }
 
 /* ---- news from the monitor ---- */
 
 static void on_start(struct ctr *c, const struct mon_record *r)
 {
-	bool again;
-
+	ctr_event_at(c, r->time, "start", NULL); /* the first one was told by ctr_start, unless estibad died before that */
 	(void)pthread_mutex_lock(&c->lock);
-	again = r->restart_count > c->restart_count || c->status == CTR_RESTARTING;
-	if (again) {
+	if (r->restart_count > c->restart_count || c->status == CTR_RESTARTING || !ctr_is_up(c)) {
 		c->status = CTR_RUNNING;
 		c->pid = r->pid;
 		c->start_ticks = r->start_ticks;
@@ -224,8 +228,6 @@ static void on_start(struct ctr *c, const struct mon_record *r)
 		(void)pthread_cond_broadcast(&c->changed);
 	}
 	(void)pthread_mutex_unlock(&c->lock);
-	if (again) /* the first start was told by ctr_start */
-		ctr_event_at(c, r->time, "start", NULL);
 }
 
 static void on_die(struct ctr *c, const struct mon_record *r)
@@ -249,10 +251,43 @@ static void on_die(struct ctr *c, const struct mon_record *r)
 	die_event(c, r->time, r->exit_code, started_at);
 }
 
-/* A restart by the monitor that did not work: the last exit was the last. */
+/* A restart by the monitor that did not work: the last exit was the last. Or a first start of which estibad could not tell. */
 static void on_start_failed(struct ctr *c, const struct mon_record *r)
 {
-	ctr_ended(c, r->time, r->exit_code, false, r->error);
+	bool first;
+
+	(void)pthread_mutex_lock(&c->lock);
+	first = !ctr_is_up(c);
+	if (first) {
+		free(c->error);
+		c->error = es_xstrdup(r->error ? r->error : "");
+		c->exit_code = r->exit_code;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	if (first)
+		ctr_save_run(c);
+	else
+		ctr_ended(c, r->time, r->exit_code, false, r->error);
+}
+
+static void paused(struct ctr *c, const struct mon_record *r, enum ctr_status status)
+{
+	ctr_event_at(c, r->time, r->event, NULL);
+	(void)pthread_mutex_lock(&c->lock);
+	if (ctr_is_up(c))
+		c->status = status;
+	(void)pthread_cond_broadcast(&c->changed);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+static void on_pause(struct ctr *c, const struct mon_record *r)
+{
+	paused(c, r, CTR_PAUSED);
+}
+
+static void on_unpause(struct ctr *c, const struct mon_record *r)
+{
+	paused(c, r, CTR_RUNNING);
 }
 
 static void monitor_is_done(struct ctr *c)
@@ -311,7 +346,8 @@ static void on_record(struct ctr *c, const struct mon_record *r)
 		void (*on)(struct ctr *c, const struct mon_record *r);
 	} rows[] = {
 		{ "start", on_start }, { "start_failed", on_start_failed }, { "die", on_die },   { "oom", on_oom },
-		{ "kill", on_kill },   { "health_status", on_health },      { "end", on_end },
+		{ "kill", on_kill },   { "health_status", on_health },      { "end", on_end },   { "pause", on_pause },
+		{ "unpause", on_unpause },
 	};
 
 	(void)pthread_mutex_lock(&c->lock);
@@ -357,6 +393,7 @@ static void take_journal(struct ctr *c)
 		if (!err) {
 			log_line(LOG_L_WARN, "container %.12s: its monitor is gone; ending what it ran", c->id);
 			log_err(pidfd_signal(pidfd, SIGKILL), "container %.12s: kill", c->id);
+			log_err(pidfd_wait_exit(pidfd, KILL_WAIT_MS), "container %.12s: kill", c->id);
 			es_close(pidfd);
 		}
 		es_err_drop(err);
@@ -559,6 +596,19 @@ es_err *ctr_kill(struct engine *e, const char *ref, const char *signal)
 
 /* ---- pause ---- */
 
+/* State and event come with the monitor's record, which is on its way when the reply is there. */
+static void wait_status(struct ctr *c, enum ctr_status status)
+{
+	int64_t until = clock_now_ns() + RECORD_WAIT_NS;
+	struct timespec ts = { until / CLOCK_NS_PER_S, until % CLOCK_NS_PER_S };
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	while (ctr_is_up(c) && c->status != status && rc == 0)
+		rc = pthread_cond_timedwait(&c->changed, &c->lock, &ts);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 static es_err *set_paused(struct engine *e, const char *ref, bool pause)
 {
 	es_autoctr *c = NULL;
@@ -581,15 +631,8 @@ static es_err *set_paused(struct engine *e, const char *ref, bool pause)
 		err = es_err_new(ES_E_CONFLICT, "Container %s is not running", c->id);
 	if (!err)
 		err = tell(c, &req);
-	if (!err) {
-		(void)pthread_mutex_lock(&c->lock);
-		if (ctr_is_up(c))
-			c->status = pause ? CTR_PAUSED : CTR_RUNNING;
-		(void)pthread_cond_broadcast(&c->changed);
-		(void)pthread_mutex_unlock(&c->lock);
-		ctr_save_run(c);
-		ctr_event(c, req.op, NULL);
-	}
+	if (!err)
+		wait_status(c, pause ? CTR_PAUSED : CTR_RUNNING);
 	(void)pthread_mutex_unlock(&c->op);
 	return err;
 }
@@ -874,80 +917,4 @@ es_err *ctr_prune(struct engine *e, struct arena *a, const struct filters *f, ch
 	*ret_reclaimed = bytes;
 	prune_event(e, bytes);
 	return NULL;
-}
-
-/* ---- recovery ---- */
-
-/* Nothing of the last boot is believed: no pid, no namespace. */
-static void lost_with_boot(struct ctr *c)
-{
-	(void)pthread_mutex_lock(&c->lock);
-	c->status = CTR_EXITED;
-	c->pid = 0;
-	c->exit_code = EXIT_LOST;
-	if (c->finished_at < c->started_at)
-		c->finished_at = clock_now_ns();
-	(void)pthread_mutex_unlock(&c->lock);
-	ctr_save_run(c);
-}
-
-static void adopt(struct ctr *c)
-{
-	es_autofree char *dir = ctr_run_dir(c);
-
-	c->run_dirfd = openat(c->e->exec_root_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->rec->config->healthcheck) {
-		c->health_arena = arena_new();
-		c->health = ARENA_NEW(c->health_arena, struct docker_health);
-		c->health->status = "starting";
-	}
-	if (c->run_dirfd < 0) {
-		ctr_ended(c, clock_now_ns(), EXIT_NO_MONITOR, false, "the container's run directory was lost");
-		return;
-	}
-	log_err(ctr_follow(c), "container %.12s: adopt", c->id);
-}
-
-static bool wants_restart(const struct ctr *c)
-{
-	const char *policy = c->rec->host_config->restart_policy.name;
-
-	if (str_eq(policy, "always"))
-		return true;
-	if (c->stopped_by_user || c->status == CTR_CREATED)
-		return false;
-	return str_eq(policy, "unless-stopped") || (str_eq(policy, "on-failure") && c->exit_code != 0);
-}
-
-static void start_again(void *arg)
-{
-	struct ctr *c = arg;
-
-	(void)pthread_mutex_lock(&c->op);
-	if (!c->gone && !ctr_is_up(c))
-		log_err(ctr_start_locked(c), "container %.12s: restart after boot", c->id);
-	(void)pthread_mutex_unlock(&c->op);
-	ctr_unref(c);
-}
-
-void ctr_recover_all(struct engine *e, bool new_boot)
-{
-	size_t n;
-	struct ctr **all = ctr_snapshot(e, &n);
-
-	for (size_t i = n; i-- > 0;) { /* oldest first */
-		struct ctr *c = all[i];
-		bool was_up = ctr_is_up(c);
-
-		if (was_up && new_boot)
-			lost_with_boot(c);
-		else if (was_up)
-			adopt(c);
-		if (new_boot && wants_restart(c))
-			defer_add(e->defer, start_again, ctr_ref(c));
-		else if (!ctr_is_up(c) && c->rec->host_config->auto_remove && c->status != CTR_CREATED && new_boot)
-			defer_add(e->defer, finish, ctr_ref(c));
-		ctr_unref(c);
-	}
-	free(all);
 }

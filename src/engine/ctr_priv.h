@@ -196,13 +196,20 @@ void ctr_wait_monitor(struct ctr *c);
 void ctr_clean_up(struct ctr *c);
 char *ctr_run_dir(const struct ctr *c); /* "c/ID", heap */
 
+/* --- ctr_recover.c --- */
+/* What a lost monitor left of the run of ID in the runtime and the cgroups; nothing to do after every other run. C: NULL when no
+ * container has that id. */
+void ctr_purge(struct engine *e, const char *id, struct ctr *c);
+/* After ctr_load_all and the networks: believe what goes on, end what nobody knows, sweep what was cut short. */
+void ctr_recover_all(struct engine *e, bool new_boot);
+
 /* --- ctr_life.c --- */
+/* Clean up after a run that has ended, and remove a container that asked for it; by another thread. */
+void ctr_finish_later(struct ctr *c);
 /* Follow the monitor; what it tells changes the state. ES_E_NOT_FOUND: it is gone. */
 es_err *ctr_follow(struct ctr *c) ES_CHECKED;
 /* The log's lines so far, as a client that attaches sees them. */
 es_err *ctr_logs_to_client(struct ctr *c, const struct ctr_attach_opts *o, int fd) ES_CHECKED;
-/* After a restart of estibad: adopt what runs, take in what ended, apply restart policies after a boot. */
-void ctr_recover_all(struct engine *e, bool new_boot);
 /* The container's process ended and no restart follows. Called by monlink.c and by recovery with the journal's record. */
 void ctr_ended(struct ctr *c, int64_t time_ns, int64_t exit_code, bool oom, const char *error);
 /* Tell whoever waits. `lock` is held. */

@@ -500,7 +500,7 @@ es_err *ctr_start_locked(struct ctr *c)
 		return err;
 	}
 	ctr_save_run(c);
-	ctr_event(c, "start", NULL);
+	ctr_event_at(c, c->started_at, "start", NULL); /* as the journal has it, so that it is never told twice */
 	return ctr_follow(c);
 }
 
@@ -510,6 +510,7 @@ void ctr_clean_up(struct ctr *c)
 	int run_dirfd, rootfs_fd;
 
 	ctr_wait_monitor(c);
+	ctr_purge(c->e, c->id, c);
 	netmgr_down(c->e->nets, c->id);
 	FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
 		if (strcmp(m->type, "volume") == 0)

@@ -214,39 +214,6 @@ static es_err *open_network(struct engine *e)
 	return netmgr_open(&with_network, &e->nets);
 }
 
-/* Directories of runs that no container knows any more: of a crash in the middle of a start, or of another boot. */
-static void sweep_runs(struct engine *e)
-{
-	es_autostrv names = NULL;
-	es_err *err = file_names(e->exec_root_fd, "c", &names);
-
-	for (size_t i = 0; !err && names && names[i]; i++) {
-		es_autofree char *dir = es_xasprintf("c/%s", names[i]);
-		es_autoctr *c = NULL;
-		es_err *unknown = ctr_find(e, names[i], &c);
-
-		if (unknown || !ctr_is_up(c))
-			log_err(file_remove_tree(e->exec_root_fd, dir), "sweep %s", dir);
-		es_err_drop(unknown);
-	}
-	log_err(err, "sweep");
-}
-
-static void down_the_dead(struct engine *e)
-{
-	es_autoarena *a = arena_new();
-	char **ids = netmgr_sandboxes(e->nets, a);
-
-	for (; ids && *ids; ids++) {
-		es_autoctr *c = NULL;
-		es_err *unknown = ctr_find(e, *ids, &c);
-
-		if (unknown || !ctr_is_up(c))
-			netmgr_down(e->nets, *ids);
-		es_err_drop(unknown);
-	}
-}
-
 static es_err *open_parts(struct engine *e)
 {
 	const struct store_options opts = { .data_root = e->cfg->data_root, .exec_root = e->cfg->exec_root };
@@ -264,8 +231,6 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(es_err_in(open_network(e), "network"));
 	ctr_recover_all(e, store_is_new_boot(e->store));
 	exec_recover_all(e, store_is_new_boot(e->store));
-	down_the_dead(e);
-	sweep_runs(e);
 	return imgbuild_open(e);
 }
 

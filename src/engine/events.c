@@ -180,6 +180,15 @@ static struct kept *nth_kept(struct events *es, size_t i)
 	return &es->ring[(es->at + EVENTS_KEPT - es->n + i) % EVENTS_KEPT];
 }
 
+/* A journal that is read again after a crash brings what was told before, with the same time. */
+static bool was_told(struct events *es, int64_t time_ns, const char *text)
+{
+	for (size_t i = 0; i < es->n; i++)
+		if (nth_kept(es, i)->time_ns == time_ns && strcmp(nth_kept(es, i)->text, text) == 0)
+			return true;
+	return false;
+}
+
 /* The file is a convenience across restarts: a full disk must not stop the engine, so its errors are only logged. */
 static void rewrite_file(struct events *es)
 {
@@ -262,6 +271,10 @@ void events_publish_at(struct engine *e, int64_t time_ns, const char *type, cons
 		return;
 	}
 	(void)pthread_mutex_lock(&es->lock);
+	if (was_told(es, time_ns, text.p)) {
+		(void)pthread_mutex_unlock(&es->lock);
+		return;
+	}
 	append_file(es, text.p, text.len);
 	LIST_EACH(at, &es->subs) {
 		struct events_sub *sub = LIST_ENTRY(at, struct events_sub, link);

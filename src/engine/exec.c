@@ -3,6 +3,7 @@
 #include "engine/exec.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -13,8 +14,11 @@
 #include "engine/exec_priv.h"
 #include "engine/monlink.h"
 #include "spec/oci_runtime.h"
+#include "sys/pidfd.h"
 
 #define EXEC_CANNOT_START 126 /* docker's, for a missing program too */
+#define EXIT_NO_MONITOR 137
+#define KILL_WAIT_MS 1000
 #define EXECS_KEPT_ENDED 64   /* per container: so long can an exit code be asked for */
 
 struct exec {
@@ -27,7 +31,7 @@ struct exec {
 	struct docker_exec_request *req;
 	bool started, running, ended;
 	int64_t pid, exit_code;
-	uint64_t journal_seq;
+	uint64_t start_ticks, journal_seq;
 	int run_dirfd;
 };
 
@@ -38,6 +42,7 @@ struct exec_record {
 	struct docker_exec_request *request;
 	bool started, ended;
 	int64_t pid, exit_code;
+	uint64_t start_ticks;
 };
 
 #define T struct exec_record
@@ -50,6 +55,7 @@ static const struct field exec_record_fields[] = {
 	F_BOOL(T, ended, "ended", 0),
 	F_I64(T, pid, "pid", 0),
 	F_I64(T, exit_code, "exit_code", 0),
+	F_U64(T, start_ticks, "start_ticks", 0),
 	F_END,
 };
 #undef T
@@ -173,7 +179,7 @@ static es_err *save(struct exec *x)
 	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
 	const struct exec_record r = {
 		.version = 1, .id = x->id, .container_id = x->c->id, .request = x->req, .started = x->started,
-		.ended = x->ended, .pid = x->pid, .exit_code = x->exit_code,
+		.ended = x->ended, .pid = x->pid, .exit_code = x->exit_code, .start_ticks = x->start_ticks,
 	};
 
 	field_encode_text(&text, exec_record_fields, &r);
@@ -310,8 +316,29 @@ static void on_record(struct exec *x, const struct mon_record *r)
 	if (r->seq <= x->journal_seq)
 		return;
 	x->journal_seq = r->seq;
+	if (str_eq(r->event, "start")) {
+		(void)pthread_mutex_lock(&x->c->e->execs->lock);
+		x->pid = r->pid;
+		x->start_ticks = r->start_ticks;
+		(void)pthread_mutex_unlock(&x->c->e->execs->lock);
+	}
 	if (r->final)
 		exec_ended(x, r->time, r->exit_code);
+}
+
+/* Its monitor was killed: what it ran must not go on unseen. */
+static void end_process(const struct exec *x)
+{
+	int pidfd;
+	es_err *err = x->pid ? pidfd_of_proven((pid_t)x->pid, x->start_ticks, &pidfd) : es_err_new(ES_E_NOT_FOUND, "not started");
+
+	if (!err) {
+		log_line(LOG_L_WARN, "exec %.12s: its monitor is gone; ending what it ran", x->id);
+		log_err(pidfd_signal(pidfd, SIGKILL), "exec %.12s: kill", x->id);
+		log_err(pidfd_wait_exit(pidfd, KILL_WAIT_MS), "exec %.12s: kill", x->id);
+		es_close(pidfd);
+	}
+	es_err_drop(err);
 }
 
 static void take_journal(struct exec *x)
@@ -324,7 +351,10 @@ static void take_journal(struct exec *x)
 	for (size_t i = 0; !err && i < n; i++)
 		on_record(x, &list[i]);
 	log_err(err, "exec %.12s: journal", x->id);
-	exec_ended(x, clock_now_ns(), 137); /* no last word: the monitor was killed, and with it what it ran */
+	if (x->ended)
+		return;
+	end_process(x);
+	exec_ended(x, clock_now_ns(), EXIT_NO_MONITOR);
 }
 
 static void on_link(void *self, const struct mon_record *record)
@@ -444,6 +474,7 @@ es_err *exec_start(struct engine *e, const char *id, const char *detach_keys, ui
 	}
 	(void)pthread_mutex_lock(&e->execs->lock);
 	x->pid = report.pid;
+	x->start_ticks = report.start_ticks;
 	x->running = true;
 	(void)pthread_mutex_unlock(&e->execs->lock);
 	log_err(save(x), "exec %.12s: keep its start", x->id);
@@ -548,12 +579,14 @@ static es_err *recover_one(struct engine *e, const char *id)
 	x->ended = r.ended;
 	x->exit_code = r.exit_code;
 	x->pid = r.pid;
-	x->running = r.started && !r.ended;
+	x->start_ticks = r.start_ticks;
 	err = open_dir(x);
 	if (err) {
 		forget(e, x);
 		return err;
 	}
+	x->started |= monlink_wait_ready(x->run_dirfd); /* it came to be after the record */
+	x->running = x->started && !x->ended;
 	if (x->running)
 		exec_follow(x);
 	return NULL;

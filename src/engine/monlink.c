@@ -3,23 +3,28 @@
 #include "engine/monlink.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "sys/pidfd.h"
 #include "sys/uds.h"
 
 #define SPEC_MODE 0600
 #define REPORT_MAX ((size_t)64 << 10)
 #define JOURNAL_MAX ((size_t)2 * MON_JOURNAL_KEEP * MON_RECORD_MAX)
+#define SOCKET_WAIT_NS (5 * CLOCK_NS_PER_S) /* for the socket of a monitor that is being started */
 #define REQUEST_TIMEOUT_MS 10000 /* a monitor answers at once; a stop is answered after the exit and has its own way */
 
 struct monlink {
 	struct list link;
-	int fd;
-	monlink_fn *fn;
+	int fd; /* a connection, or a monitor's pidfd */
+	monlink_fn *fn; /* NULL: a pidfd, to be reaped */
 	void *self;
 };
 
@@ -31,6 +36,15 @@ struct monlinks {
 	struct list all;
 	bool stop;
 };
+
+static void drop_link(struct monlinks *ls, struct monlink *l)
+{
+	(void)pthread_mutex_lock(&ls->lock);
+	list_remove(&l->link);
+	(void)pthread_mutex_unlock(&ls->lock);
+	es_close(l->fd);
+	free(l);
+}
 
 /* ---- spawn ---- */
 
@@ -46,6 +60,43 @@ static es_err *read_report(struct arena *a, int fd, struct mon_report *ret)
 	return es_err_in(field_decode_text(a, mon_report_rows, arena_strdup(a, text), len, ret), "monitor's report");
 }
 
+static es_err *add_link(struct monlinks *ls, int fd, monlink_fn *fn, void *self)
+{
+	struct monlink *l = ES_NEW(struct monlink);
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = l };
+	es_err *err = NULL;
+
+	l->fd = fd;
+	l->fn = fn;
+	l->self = self;
+	(void)pthread_mutex_lock(&ls->lock);
+	list_append(&ls->all, &l->link);
+	(void)pthread_mutex_unlock(&ls->lock);
+	if (epoll_ctl(ls->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		err = es_err_sys(errno, "epoll_ctl");
+		drop_link(ls, l);
+	}
+	return err;
+}
+
+/* The lock lasts as long as this open file, which is the monitor's alone: it tells whoever looks later that one is there. */
+static es_err *open_locked(int run_dirfd, int *ret_fd)
+{
+	es_autoclose int fd = openat(run_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return es_err_sys(errno, "lock the run directory");
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+bool monlink_is_alive(int run_dirfd)
+{
+	es_autoclose int fd = openat(run_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
 es_err *monlink_spawn(struct engine *e, struct arena *a, int run_dirfd, const struct mon_spec *spec, const struct spawn_fd *fds,
 		      size_t n_fds, struct mon_report *ret)
 {
@@ -54,22 +105,24 @@ es_err *monlink_spawn(struct engine *e, struct arena *a, int run_dirfd, const st
 	const char *argv[] = { "estiba-mon", spec->id, NULL };
 	struct spawn_fd *all = ARENA_ARRAY(a, struct spawn_fd, n_fds + 2);
 	es_autobuf text = ES_BUF(MON_SPEC_MAX);
-	es_autoclose int read_end = -1, write_end = -1;
+	es_autoclose int read_end = -1, write_end = -1, locked = -1;
 	struct spawn s = { .path = e->mon_program, .argv = argv, .env = env, .fds = all, .n_fds = n_fds + 2, .new_session = true, .cwd = "/" };
-	int pipe_fds[2];
+	int pipe_fds[2], pidfd;
 	pid_t pid;
 
 	field_encode_text(&text, mon_spec_rows, spec);
 	ES_TRY(es_buf_check(&text));
 	ES_TRY(file_replace(run_dirfd, MON_FILE_SPEC, text.p, text.len, SPEC_MODE, false));
+	ES_TRY(open_locked(run_dirfd, &locked));
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
 	read_end = pipe_fds[0];
 	write_end = pipe_fds[1];
 	memcpy(all, fds, n_fds * sizeof *all);
-	all[n_fds] = (struct spawn_fd){ .from = run_dirfd, .to = MON_FD_DIR };
+	all[n_fds] = (struct spawn_fd){ .from = locked, .to = MON_FD_DIR };
 	all[n_fds + 1] = (struct spawn_fd){ .from = write_end, .to = MON_FD_REPORT };
-	ES_TRY(es_err_in(spawn_start(&s, &pid, NULL), "start estiba-mon"));
+	ES_TRY(es_err_in(spawn_start(&s, &pid, &pidfd), "start estiba-mon"));
+	log_err(add_link(e->links, pidfd, NULL, NULL), "monitor of %.12s: it will stay a zombie", spec->id);
 	es_close_p(&write_end);
 	return read_report(a, read_end, ret);
 }
@@ -120,15 +173,6 @@ es_err *monlink_stop(int run_dirfd, const struct mon_request *req)
 
 /* ---- follow ---- */
 
-static void drop_link(struct monlinks *ls, struct monlink *l)
-{
-	(void)pthread_mutex_lock(&ls->lock);
-	list_remove(&l->link);
-	(void)pthread_mutex_unlock(&ls->lock);
-	es_close(l->fd);
-	free(l);
-}
-
 /* One datagram; false at the end of the link. */
 static bool take_record(struct monlink *l)
 {
@@ -153,6 +197,17 @@ static bool take_record(struct monlink *l)
 	return true;
 }
 
+/* True while more is to come on L. */
+static bool take_event(struct monlink *l)
+{
+	int status;
+
+	if (l->fn)
+		return take_record(l);
+	es_err_drop(pidfd_reap(l->fd, &status));
+	return false;
+}
+
 static void *follow(void *arg)
 {
 	struct monlinks *ls = arg;
@@ -165,10 +220,11 @@ static void *follow(void *arg)
 		for (int i = 0; i < n; i++) {
 			struct monlink *l = ev[i].data.ptr;
 
-			if (!l || take_record(l))
+			if (!l || take_event(l))
 				continue;
 			(void)epoll_ctl(ls->epoll, EPOLL_CTL_DEL, l->fd, NULL);
-			l->fn(l->self, NULL);
+			if (l->fn)
+				l->fn(l->self, NULL);
 			drop_link(ls, l);
 		}
 		(void)pthread_mutex_lock(&ls->lock);
@@ -235,26 +291,46 @@ static es_err *begin_watch(int fd, uint64_t from_seq)
 
 es_err *monlink_watch(struct engine *e, int run_dirfd, uint64_t from_seq, monlink_fn *fn, void *self)
 {
-	struct monlinks *ls = e->links;
 	es_autoclose int fd = -1;
-	struct epoll_event ev = { .events = EPOLLIN };
-	struct monlink *l;
 
 	ES_TRY(uds_connect(run_dirfd, MON_FILE_SOCKET, SOCK_SEQPACKET, &fd));
 	ES_TRY(begin_watch(fd, from_seq));
-	l = ES_NEW(struct monlink);
-	l->fd = ES_TAKE_FD(fd);
-	l->fn = fn;
-	l->self = self;
-	(void)pthread_mutex_lock(&ls->lock);
-	list_append(&ls->all, &l->link);
-	(void)pthread_mutex_unlock(&ls->lock);
-	ev.data.ptr = l;
-	if (epoll_ctl(ls->epoll, EPOLL_CTL_ADD, l->fd, &ev) < 0) {
-		es_err *err = es_err_sys(errno, "epoll_ctl");
+	return add_link(e->links, ES_TAKE_FD(fd), fn, self);
+}
 
-		drop_link(ls, l);
-		return err;
+static bool listens(int run_dirfd)
+{
+	int fd;
+	es_err *err = uds_connect(run_dirfd, MON_FILE_SOCKET, SOCK_SEQPACKET, &fd);
+
+	if (!err)
+		close(fd);
+	es_err_drop(err);
+	return !err;
+}
+
+bool monlink_wait_ready(int run_dirfd)
+{
+	int64_t until = clock_mono_ns() + SOCKET_WAIT_NS;
+
+	while (monlink_is_alive(run_dirfd)) {
+		if (listens(run_dirfd))
+			return true;
+		if (clock_mono_ns() > until)
+			return false;
+		poll(NULL, 0, 5);
+	}
+	return false;
+}
+
+es_err *monlink_wait_gone(int run_dirfd, int64_t timeout_ns)
+{
+	int64_t until = clock_mono_ns() + timeout_ns;
+
+	while (monlink_is_alive(run_dirfd)) {
+		if (clock_mono_ns() > until)
+			return es_err_new(ES_E_TIMEOUT, "its monitor does not end");
+		poll(NULL, 0, 5);
 	}
 	return NULL;
 }

@@ -17,6 +17,13 @@ void monlinks_free(struct monlinks *ls);
  * is in; strings of *RET live in A. The monitor cannot be started at all: ES_E_SYSTEM, ES_E_PROTOCOL. */
 es_err *monlink_spawn(struct engine *e, struct arena *a, int run_dirfd, const struct mon_spec *spec, const struct spawn_fd *fds,
 		      size_t n_fds, struct mon_report *ret) ES_CHECKED;
+/* Whether a monitor has RUN_DIRFD's directory: proven by a lock that ends with it, so also for one that estibad did not start
+ * in this life. */
+bool monlink_is_alive(int run_dirfd);
+/* True when it is alive and listens; waits a few seconds for one that is just being started. */
+bool monlink_wait_ready(int run_dirfd);
+/* ES_E_TIMEOUT when it is still there after TIMEOUT_NS. */
+es_err *monlink_wait_gone(int run_dirfd, int64_t timeout_ns) ES_CHECKED;
 /* One request and its reply (in A); FD (-1: none) goes along, borrowed. An error reply becomes an es_err of its class.
  * ES_E_NOT_FOUND: no monitor listens there. */
 es_err *monlink_ask(struct arena *a, int run_dirfd, const struct mon_request *req, int fd, struct mon_reply *ret) ES_CHECKED;
