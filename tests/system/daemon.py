@@ -55,9 +55,16 @@ def busybox_tar():
 
 
 class Daemon:
-    def __init__(self, *args, netns=True):
+    def __init__(self, *args, netns=True, own_cgroup=False, wrap=()):
+        """OWN_CGROUP: containers' control groups below one of this daemon's own, so that a test can count them. WRAP: words before
+        the daemon's command line (they must exec it)."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='estiba-test-'))
-        self.args = args
+        self.args = [*args]
+        self.wrap = [*wrap]
+        self.cgroup = None
+        if own_cgroup:
+            self.cgroup = self.dir.name
+            self.args.append(f'--cgroup-parent=/{self.cgroup}')
         self.sock = self.dir / 'api.sock'
         self.log = self.dir / 'log'
         self.proc = None
@@ -75,7 +82,7 @@ class Daemon:
     def start(self):
         pre = ['nsenter', f'--net=/run/netns/{self.netns}'] if self.netns else []
         with open(self.log, 'ab') as log:
-            self.proc = subprocess.Popen([*pre, str(BIN / 'estibad'), '--debug', '--data-root', str(self.dir / 'data'), '--exec-root',
+            self.proc = subprocess.Popen([*pre, *self.wrap, str(BIN / 'estibad'), '--debug', '--data-root', str(self.dir / 'data'), '--exec-root',
                                           str(self.dir / 'exec'), '-H', f'unix://{self.sock}', '--pidfile', str(self.dir / 'pid'),
                                           *self.args], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         for _ in range(200):
@@ -118,15 +125,66 @@ class Daemon:
 
     def remove_cgroups(self):
         """/estiba itself stays with a real engine; the tests' copy goes when it is empty."""
-        for d in pathlib.Path('/sys/fs/cgroup').glob('*/estiba'):
+        for name in ('estiba', self.cgroup):
+            for d in [*pathlib.Path('/sys/fs/cgroup').glob(f'*/{name}'), pathlib.Path(f'/sys/fs/cgroup/{name}')] if name else []:
+                try:
+                    d.rmdir()
+                except OSError:
+                    pass
+
+    def cgroups(self):
+        """Control groups of this daemon's containers (OWN_CGROUP)."""
+        return sorted(str(p) for d in [*pathlib.Path('/sys/fs/cgroup').glob(f'*/{self.cgroup}'), pathlib.Path(f'/sys/fs/cgroup/{self.cgroup}')]
+                      for p in d.glob('*') if p.is_dir())
+
+    def monitors(self):
+        """Process ids of this daemon's monitors by the name of their run directory (c/ID, x/ID, b/ID)."""
+        found = {}
+        for fd in pathlib.Path('/proc').glob('[0-9]*/fd/3'):
             try:
-                d.rmdir()
+                target = os.readlink(fd)
+                name = (fd.parent.parent / 'comm').read_text().strip()
             except OSError:
-                pass
-        try:
-            pathlib.Path('/sys/fs/cgroup/estiba').rmdir()
-        except OSError:
-            pass
+                continue
+            if name == 'estiba-mon' and target.startswith(f'{self.dir}/exec/'):
+                found[target[len(f'{self.dir}/exec/'):].removesuffix(' (deleted)')] = int(fd.parts[2])
+        return found
+
+    def traces(self):
+        """What exists of containers: each list is empty when none is there. Names are relative to the two roots."""
+        def ls(path):
+            try:
+                return sorted(n for n in os.listdir(self.dir / path) if not n.startswith('.'))
+            except FileNotFoundError:
+                return []
+        veths = [line.split()[1] for line in self.inside(['ip', '-o', 'link'], capture_output=True, text=True).stdout.splitlines()
+                 if 'link-netns' in line or '@if' in line]
+        rules = self.inside(['nft', '-j', 'list', 'ruleset'], capture_output=True, text=True).stdout
+        elements = [e for o in json.loads(rules or '{"nftables":[]}')['nftables'] for k in ('map', 'set') if k in o
+                    for e in o[k].get('elem', []) if 'concat' in json.dumps(e)]
+        return {
+            'monitors': sorted(self.monitors()),
+            'run directories': [f'{k}/{n}' for k in 'cxb' for n in ls(f'exec/{k}')],
+            'runtime': ls('exec/run'),
+            'network namespaces': [n for n in ls('exec/netns') if len(n) == 64],
+            'containers': ls('data/containers'),
+            'steps': ls('data/steps'),
+            'cgroups': self.cgroups() if self.cgroup else [],
+            'mounts': [m for m in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if f' {self.dir}/' in m],
+            'veths': veths,
+            'elements': elements,
+        }
+
+    def clean(self, seconds=15):
+        """Wait until nothing of any container is left; an assertion says what is."""
+        end = time.time() + seconds
+        while True:
+            left = {k: v for k, v in self.traces().items() if v}
+            if not left:
+                return
+            if time.time() > end:
+                raise AssertionError(f"{left}\n{self.log.read_text()[-1500:]}")
+            time.sleep(0.1)
 
     def env(self):
         return {**os.environ, 'DOCKER_HOST': f'unix://{self.sock}', 'DOCKER_CONFIG': str(self.dir / 'config'), 'DOCKER_BUILDKIT': '0'}
@@ -137,7 +195,7 @@ class Daemon:
             del kw['stdin']
         r = subprocess.run([str(program), *map(str, args)], env=self.env(), capture_output=True, text=True, timeout=timeout, **kw)
         if check and r.returncode:
-            raise AssertionError(f'{args}: exit {r.returncode}\n{r.stdout}{r.stderr}\n{self.log.read_text()[-3000:]}')
+            raise AssertionError(f'{args}: exit {r.returncode}\n{r.stdout}{r.stderr}\n{self.log.read_text()[-1500:]}')
         return r
 
     def estiba(self, *args, **kw):
