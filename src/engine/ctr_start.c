@@ -89,18 +89,25 @@ static es_err *give_subpath(struct ctr_start *s, const struct ctr_mount *m, int 
 static es_err *start_volume(struct ctr_start *s, const struct ctr_mount *m)
 {
 	es_autoclose int fd = -1;
+	const struct volume_mounting use = { .name = m->name, .container_id = s->c->id, .subpath = m->subpath,
+					     .destination = m->destination, .propagation = m->propagation, .rw = m->rw };
 
-	ES_TRY(volume_mount(s->c->e->volumes, m->name, s->c->id, m->subpath, &fd));
+	ES_TRY(volume_mount(s->c->e->volumes, &use, &fd));
 	if (m->subpath)
 		return give_subpath(s, m, fd);
 	return m->no_copy ? NULL : copy_up(s, m, fd);
 }
 
+static void release_volumes(struct ctr *c, bool quiet)
+{
+	FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
+		if (strcmp(m->type, "volume") == 0)
+			volume_unmount(c->e->volumes, m->name, c->id, quiet);
+}
+
 static void stop_volumes(struct ctr_start *s)
 {
-	FIELD_LIST_EACH(struct ctr_mount, m, &s->c->rec->mounts)
-		if (strcmp(m->type, "volume") == 0)
-			volume_unmount(s->c->e->volumes, m->name, s->c->id);
+	release_volumes(s->c, false);
 }
 
 static es_err *start_volumes(struct ctr_start *s)
@@ -512,13 +519,11 @@ void ctr_clean_up(struct ctr *c)
 	ctr_wait_monitor(c);
 	ctr_purge(c->e, c->id, c);
 	netmgr_down(c->e->nets, c->id);
-	FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
-		if (strcmp(m->type, "volume") == 0)
-			volume_unmount(c->e->volumes, m->name, c->id);
 	(void)pthread_mutex_lock(&c->lock);
 	run_dirfd = ES_TAKE_FD(c->run_dirfd);
 	rootfs_fd = ES_TAKE_FD(c->rootfs_fd);
 	(void)pthread_mutex_unlock(&c->lock);
+	release_volumes(c, run_dirfd < 0); /* without a run there was nothing mounted that anybody was told of */
 	es_close(run_dirfd);
 	es_close(rootfs_fd); /* the last umount of an overlay syncs its file system: here nobody waits for it */
 	log_err(file_remove_tree(c->e->exec_root_fd, dir), "remove %s", dir);

@@ -110,7 +110,8 @@ static void show(const struct volumes *v, struct arena *a, const struct volume_r
 				       .mountpoint = data_path(v, a, r->name), .name = r->name, .options = r->options, .scope = "local" };
 }
 
-static void event(struct volumes *v, const char *action, const char *name)
+/* MORE: names and values of further attributes, NULL-terminated; NULL: none. */
+static void event(struct volumes *v, const char *action, const char *name, const char *const *more)
 {
 	es_autoarena *a = arena_new();
 	struct field_map *attributes = field_map_new(a);
@@ -118,6 +119,8 @@ static void event(struct volumes *v, const char *action, const char *name)
 	if (!v->ops || !v->ops->event)
 		return;
 	field_map_put(a, attributes, "driver", arena_strdup(a, "local"));
+	for (; more && *more; more += 2)
+		field_map_put(a, attributes, more[0], arena_strdup(a, more[1]));
 	v->ops->event(v->self, action, name, attributes);
 }
 
@@ -198,7 +201,7 @@ static es_err *add(struct volumes *v, const struct volume_record *rec)
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), parent, 0701));
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), dir, 0755));
 	ES_TRY(record_put(v->store, &r));
-	event(v, "create", rec->name);
+	event(v, "create", rec->name, NULL);
 	return NULL;
 }
 
@@ -354,7 +357,7 @@ static es_err *remove_locked(struct volumes *v, struct arena *a, const struct vo
 	if (rec->options)
 		unmount(v, a, rec->name);
 	ES_TRY(record_delete(v->store, KIND, rec->name));
-	event(v, "destroy", rec->name);
+	event(v, "destroy", rec->name, NULL);
 	return store_discard(v->store, arena_printf(a, "volumes/%s", rec->name));
 }
 
@@ -444,27 +447,33 @@ static es_err *open_data(struct volumes *v, struct arena *a, const char *name, c
 	return NULL;
 }
 
-es_err *volume_mount(struct volumes *v, const char *name, const char *container_id, const char *subpath, int *ret_fd)
+es_err *volume_mount(struct volumes *v, const struct volume_mounting *m, int *ret_fd)
 {
 	WITH_LOCK(v);
 	es_autoarena *a = arena_new();
+	const char *const more[] = { "container", m->container_id, "destination", m->destination, "propagation",
+				     m->propagation ? m->propagation : "", "read/write", m->rw ? "true" : "false", NULL };
 	struct volume_record rec;
 
-	ES_TRY(load(v, a, name, &rec));
+	ES_TRY(load(v, a, m->name, &rec));
 	if (rec.options) { /* a plain directory needs no books: its container's record says who uses it */
-		ES_TRY(note_use(v, name, container_id));
+		ES_TRY(note_use(v, m->name, m->container_id));
 		ES_TRY(mount_once(v, a, &rec));
 	}
-	return open_data(v, a, name, subpath, ret_fd);
+	ES_TRY(open_data(v, a, m->name, m->subpath, ret_fd));
+	event(v, "mount", m->name, more);
+	return NULL;
 }
 
-void volume_unmount(struct volumes *v, const char *name, const char *container_id)
+void volume_unmount(struct volumes *v, const char *name, const char *container_id, bool quiet)
 {
 	WITH_LOCK(v);
 	es_autoarena *a = arena_new();
 	struct volume_record rec;
 	es_err *err = load(v, a, name, &rec);
 
+	if (!err && !quiet)
+		event(v, "unmount", name, (const char *const[]){ "container", container_id, NULL });
 	if (!err && rec.options) {
 		log_err(record_delete(v->store, USE_KIND, arena_printf(a, "%s/%s", name, container_id)), "volume %s", name);
 		if (!is_mounted(v, a, name))

@@ -41,11 +41,18 @@ struct volume_use {
 /* *RET_PATH: its data directory, in A. */
 es_err *volume_ensure(struct volumes *v, struct arena *a, const struct volume_use *use, const char **ret_path) ES_CHECKED;
 
+/* One use of a volume by a running container; all borrowed. */
+struct volume_mounting {
+	const char *name, *container_id;
+	const char *subpath; /* NULL: the whole volume */
+	const char *destination, *propagation;
+	bool rw;
+};
 /* A container's start: mount what has options of its own (tmpfs, bind, nfs …) if nobody has yet; *RET_FD (O_PATH, the
- * caller's) is the data directory, or SUBPATH of it resolved inside it. */
-es_err *volume_mount(struct volumes *v, const char *name, const char *container_id, const char *subpath, int *ret_fd) ES_CHECKED;
-/* Its end; the last user unmounts. */
-void volume_unmount(struct volumes *v, const char *name, const char *container_id);
+ * caller's) is the data directory, or the subpath of it resolved inside it. Told as the event "mount". */
+es_err *volume_mount(struct volumes *v, const struct volume_mounting *m, int *ret_fd) ES_CHECKED;
+/* Its end; the last user unmounts. Told as the event "unmount" unless QUIET: then it is only made sure. */
+void volume_unmount(struct volumes *v, const char *name, const char *container_id, bool quiet);
 
 /* Copy-up: what the image has at the mount point, into an empty volume: content, owners, modes, times, xattrs, links. SRC_FD and
  * DST_FD are directories (borrowed). DST not empty: nothing is done. The owner and mode of SRC become DST's. */

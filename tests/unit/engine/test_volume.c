@@ -19,6 +19,7 @@ struct house {
 	struct volumes *v;
 	struct arena *a;
 	const char *user_of; /* the one volume that a container has */
+	char *told;          /* the events, a line each */
 };
 
 static char **users(void *self, struct arena *a, const char *name)
@@ -28,7 +29,16 @@ static char **users(void *self, struct arena *a, const char *name)
 	return str_eq(h->user_of, name) ? strv_arena_add(a, NULL, "c1") : NULL;
 }
 
-static const struct volumes_ops ops = { .users = users };
+static void event(void *self, const char *action, const char *name, const struct field_map *attributes)
+{
+	struct house *h = self;
+
+	h->told = arena_printf(h->a, "%s%s %s %s%s%s\n", h->told ? h->told : "", action, name, (const char *)field_map_get(attributes, "driver"),
+			       field_map_has(attributes, "container") ? " " : "",
+			       field_map_has(attributes, "container") ? (const char *)field_map_get(attributes, "container") : "");
+}
+
+static const struct volumes_ops ops = { .users = users, .event = event };
 
 static void begin(struct house *h)
 {
@@ -115,6 +125,13 @@ static void remove_and_prune(void)
 	end(&h);
 }
 
+static es_err *mount_for(struct house *h, const char *container_id, int *ret_fd)
+{
+	const struct volume_mounting use = { .name = "tt", .container_id = container_id, .destination = "/d", .rw = true };
+
+	return volume_mount(h->v, &use, ret_fd);
+}
+
 static void own_mount_at_use(void)
 {
 	struct docker_volume v;
@@ -127,8 +144,8 @@ static void own_mount_at_use(void)
 	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	begin(&h);
 	CHECK_OK(create(&h, "{\"Name\":\"tt\",\"DriverOpts\":{\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m,noexec\"}}", &v));
-	CHECK_OK(volume_mount(h.v, "tt", "c1", NULL, &one));
-	CHECK_OK(volume_mount(h.v, "tt", "c2", NULL, &two));
+	CHECK_OK(mount_for(&h, "c1", &one));
+	CHECK_OK(mount_for(&h, "c2", &two));
 	CHECK(fstatfs(one, &fs) == 0 && fs.f_type == 0x01021994 && fs.f_blocks * (uint64_t)fs.f_bsize == 1 << 20);
 	{ /* one mount for both */
 		struct stat a, b;
@@ -137,10 +154,11 @@ static void own_mount_at_use(void)
 	}
 	es_close(one);
 	es_close(two);
-	volume_unmount(h.v, "tt", "c1");
+	volume_unmount(h.v, "tt", "c1", false);
 	CHECK_ERR(volume_remove(h.v, "tt", false), "volume is in use");
-	volume_unmount(h.v, "tt", "c2");
+	volume_unmount(h.v, "tt", "c2", false);
 	CHECK(statfs(v.mountpoint, &fs) == 0 && fs.f_type != 0x01021994);
+	CHECK_STR(h.told, "create tt local\nmount tt local c1\nmount tt local c2\nunmount tt local c1\nunmount tt local c2\n");
 	CHECK_OK(volume_remove(h.v, "tt", false));
 	end(&h);
 }
