@@ -241,10 +241,21 @@ static es_err *check_target(struct ctr *c, const struct place *p, const char *as
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return es_err_sys(errno, "open %s", asked);
 	if (!S_ISDIR(st.st_mode))
-		return es_err_new(ES_E_INVALID, "extraction point is not a directory");
+		return es_err_new(ES_E_INTERNAL, "extraction point is not a directory");
 	if (p->read_only)
 		return es_err_new(ES_E_FORBIDDEN, "container rootfs is marked read-only");
 	return NULL;
+}
+
+/* What the unpacker says of the client's archive, in docker's words and with its status. Takes ERR. */
+static es_err *archive_error(es_err *err)
+{
+	if (!err || es_err_class(err) != ES_E_INVALID)
+		return err;
+	if (!str_ends(es_err_text(err), "unexpected end"))
+		return es_err_as(err, ES_E_INTERNAL);
+	es_err_free(err);
+	return es_err_new(ES_E_INTERNAL, "unexpected EOF");
 }
 
 es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, bool no_overwrite_dir_non_dir, bool copy_uidgid, int in_fd)
@@ -272,7 +283,7 @@ es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, boo
 		argv[n++] = arena_printf(a, "%u:%u", user.uid, user.gid);
 	}
 	if (!err)
-		err = layerprog_run(e->store, a, &call, &report);
+		err = archive_error(layerprog_run(e->store, a, &call, &report));
 	if (!err)
 		ctr_event(c, "extract-to-dir", "path", path, NULL);
 	leave_place(c, &p);

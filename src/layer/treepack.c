@@ -233,6 +233,7 @@ static es_err *pack_other(struct pack *k, const struct item *it)
 		if (n < 0)
 			return es_err_sys(errno, "read link %s", it->path);
 		target[n] = '\0';
+		k->counts->content_size += (uint64_t)n;
 	}
 	ES_TRY(read_xattrs(k, -1, it));
 	return write_header(k, it, it->path, link ? target : NULL);

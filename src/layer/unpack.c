@@ -398,6 +398,7 @@ static es_err *make_symlink(struct unpack *u, const struct tar_entry *e, const s
 {
 	if (symlinkat(e->link, p->parent, p->name) < 0)
 		return es_err_sys(errno, "make link %s", p->path);
+	u->counts->content_size += strlen(e->link);
 	return set_attributes_at(u, e, p);
 }
 
@@ -410,6 +411,7 @@ static bool is_whiteout(const struct stat *st)
 static es_err *clear_place(struct unpack *u, const struct tar_entry *e, const struct place *p, bool *ret_was_whiteout)
 {
 	bool strict = u->o->plain && u->o->no_overwrite_dir_non_dir;
+	const char *into = u->prefix ? u->prefix : ""; /* docker's texts name the directory that is unpacked into */
 	struct stat st;
 
 	*ret_was_whiteout = false;
@@ -418,9 +420,9 @@ static es_err *clear_place(struct unpack *u, const struct tar_entry *e, const st
 	if (S_ISDIR(st.st_mode) && e->type == TAR_DIR)
 		return NULL;
 	if (strict && S_ISDIR(st.st_mode))
-		return es_err_new(ES_E_INVALID, "cannot overwrite directory \"%s\" with non-directory", p->path);
+		return es_err_new(ES_E_INVALID, "cannot overwrite directory \"/%s\" with non-directory \"/%s\"", p->path, into);
 	if (strict && e->type == TAR_DIR)
-		return es_err_new(ES_E_INVALID, "cannot overwrite non-directory \"%s\" with directory", p->path);
+		return es_err_new(ES_E_INVALID, "cannot overwrite non-directory \"/%s\" with directory \"/%s\"", p->path, into);
 	*ret_was_whiteout = !u->o->plain && is_whiteout(&st);
 	if (!S_ISDIR(st.st_mode)) {
 		if (unlinkat(p->parent, p->name, 0) < 0)
@@ -529,7 +531,7 @@ static es_err *one(struct unpack *u, struct tar_reader *r, const struct tar_entr
 
 	ES_TRY(clean_entry(u, e->path, &path));
 	if (u->root < 0) {
-		u->counts->content_size += e->type == TAR_FILE ? e->size : 0;
+		u->counts->content_size += e->type == TAR_FILE ? e->size : e->type == TAR_SYMLINK ? strlen(e->link) : 0;
 		return NULL;
 	}
 	if (str_eq(path, u->prefix ? u->prefix : "."))

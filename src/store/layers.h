@@ -18,7 +18,7 @@ struct layers_info {
 	char digest[BLOB_DIGEST_MAX];  /* of the stream it came as; equal to diff_id when that was a plain tar */
 	uint64_t size;                 /* bytes of that stream */
 	uint64_t tar_size;             /* bytes of the uncompressed tar */
-	uint64_t content_size;         /* bytes in regular files: what docker calls the layer's size */
+	uint64_t content_size;         /* bytes in regular files and in symbolic links: what docker calls the layer's size */
 	uint64_t entries;
 };
 

@@ -278,7 +278,7 @@ def test_plain(tmp_path):
     assert (out / "in/.wh.x").read_text() == "1" and (out / "in/file").read_text() == "new"
     assert os.stat(out / "in/file").st_uid == 77 and os.stat(out / "in/dir").st_gid == 88
     report, _ = unpack(tmp_path, entry("dir", data=b""), args=["--plain", "--subdir", "in", "--no-overwrite-dir-non-dir"])
-    assert report["error"] == 'cannot overwrite directory "in/dir" with non-directory'
+    assert report["error"] == 'cannot overwrite directory "/in/dir" with non-directory "/in"'
     report, _ = unpack(tmp_path, entry("x", uid=5, gid=6), args=["--plain", "--uidmap", "0:100000:65536", "--gidmap", "0:200000:65536"])
     assert os.stat(out / "x").st_uid == 100005 and os.stat(out / "x").st_gid == 200006
 
