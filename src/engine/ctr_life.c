@@ -628,7 +628,7 @@ static es_err *set_paused(struct engine *e, const char *ref, bool pause)
 	else if (!pause && status != CTR_PAUSED && ctr_is_up(c))
 		err = es_err_new(ES_E_INTERNAL, "Container %s is not paused", c->id);
 	else if (status != CTR_RUNNING && status != CTR_PAUSED)
-		err = es_err_new(ES_E_CONFLICT, "Container %s is not running", c->id);
+		err = es_err_new(ES_E_CONFLICT, "%s %s is not running", pause ? "container" : "Container", c->id);
 	if (!err)
 		err = tell(c, &req);
 	if (!err)
@@ -754,7 +754,7 @@ es_err *ctr_rename(struct engine *e, const char *ref, const char *name)
 	if (str_empty(name))
 		return es_err_new(ES_E_INVALID, "Neither old nor new names may be empty");
 	ES_TRY(ctr_find(e, ref, &c));
-	ES_TRY(ctr_name_check(name));
+	ES_TRY(es_err_in(ctr_name_check(name), "Error when allocating new name"));
 	if (*name == '/')
 		name++;
 	(void)pthread_mutex_lock(&c->op);
@@ -762,7 +762,7 @@ es_err *ctr_rename(struct engine *e, const char *ref, const char *name)
 	if (strcmp(old, name) == 0)
 		err = es_err_new(ES_E_INVALID, "Renaming a container with the same name as its current name");
 	else
-		err = ctr_reindex(e, c, name);
+		err = es_err_in(ctr_reindex(e, c, name), "Error when allocating new name");
 	if (!err) {
 		err = ctr_save(c);
 		if (err) {
@@ -857,9 +857,9 @@ es_err *ctr_remove(struct engine *e, const char *ref, bool force, bool volumes, 
 {
 	es_autoctr *c = NULL;
 
-	if (link)
-		return es_err_new(ES_E_INVALID, "legacy links are not supported by this engine");
 	ES_TRY(ctr_find(e, ref, &c));
+	if (link) /* there are no legacy links here: a container's only name is the one it would be removed by */
+		return es_err_new(ES_E_CONFLICT, "Conflict, cannot remove the default link name of the container");
 	return remove_one(c, ref, force, volumes);
 }
 

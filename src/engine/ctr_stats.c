@@ -228,7 +228,7 @@ static es_err *run_ps(struct arena *a, const char *ps_args, char **ret)
 		return es_err_sys(errno, "lseek");
 	ES_TRY(file_read_all(out, PS_OUTPUT_MAX, &text, NULL));
 	if (status != 0)
-		return es_err_new(ES_E_INTERNAL, "Error running ps: %s", str_trim(text));
+		return es_err_new(ES_E_INTERNAL, "ps: %.*s", (int)strcspn(str_trim(text), "\n"), str_trim(text));
 	*ret = arena_strdup(a, text);
 	return NULL;
 }

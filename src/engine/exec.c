@@ -214,7 +214,8 @@ static es_err *open_dir(struct exec *x)
 	return x->run_dirfd < 0 ? es_err_sys(errno, "open %s", dir) : NULL;
 }
 
-static es_err *can_exec(struct ctr *c)
+/* REF: what the client called it. */
+static es_err *can_exec(struct ctr *c, const char *ref)
 {
 	enum ctr_status status;
 
@@ -222,7 +223,7 @@ static es_err *can_exec(struct ctr *c)
 	status = c->status;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (status == CTR_PAUSED)
-		return es_err_new(ES_E_CONFLICT, "Container %s is paused, unpause the container before exec", c->id);
+		return es_err_new(ES_E_CONFLICT, "Container %s is paused, unpause the container before exec", ref);
 	if (status == CTR_RESTARTING)
 		return es_err_new(ES_E_CONFLICT, "Container %s is restarting, wait until the container is running", c->id);
 	if (status != CTR_RUNNING)
@@ -251,7 +252,7 @@ es_err *exec_create(struct engine *e, struct arena *a, const char *ctr_ref, cons
 	ES_TRY(ctr_find(e, ctr_ref, &c));
 	if (strv_len(req->cmd) == 0)
 		return es_err_new(ES_E_INVALID, "No exec command specified");
-	ES_TRY(can_exec(c));
+	ES_TRY(can_exec(c, ctr_ref));
 	field_encode_text(&text, docker_exec_request_fields, req);
 	ES_TRY(es_buf_check(&text));
 	own = arena_new();
@@ -285,7 +286,7 @@ es_err *exec_start_check(struct engine *e, const char *id, bool *ret_tty)
 	if (x->started)
 		return es_err_new(ES_E_CONFLICT, x->ended ? "Error: Exec command %s has already run" : "Error: Exec command %s is already running",
 				  x->id);
-	ES_TRY(can_exec(x->c));
+	ES_TRY(can_exec(x->c, x->c->id));
 	*ret_tty = x->req->tty;
 	return NULL;
 }
@@ -466,7 +467,7 @@ es_err *exec_start(struct engine *e, const char *id, const char *detach_keys, ui
 	ctr_event(x->c, action, "execID", x->id, NULL);
 	err = spawn(x, a, detach_keys, fd, head, head_len, &report);
 	if (!err && !report.ok)
-		err = es_err_new(ES_E_INVALID, "OCI runtime exec failed: exec failed: %s: unknown", report.message ? report.message : "");
+		err = es_err_new(ES_E_INVALID, "OCI runtime exec failed: %s: unknown", report.message ? report.message : "");
 	if (err) {
 		tell_client(fd, x->req->tty, es_err_text(err));
 		exec_ended(x, clock_now_ns(), EXEC_CANNOT_START);
@@ -510,7 +511,7 @@ es_err *exec_inspect(struct engine *e, struct arena *a, const char *id, struct d
 		.process_config = { .tty = r->tty, .entrypoint = arena_strdup(a, r->cmd[0]), .arguments = strv_arena_dup(a, r->cmd + 1),
 				    .privileged = { .set = true, .v = r->privileged }, .user = str_empty(r->user) ? NULL : arena_strdup(a, r->user) },
 		.open_stdin = r->attach_stdin, .open_stderr = r->attach_stderr, .open_stdout = r->attach_stdout,
-		.can_remove = x->ended, .container_id = arena_strdup(a, x->c->id),
+		.container_id = arena_strdup(a, x->c->id),
 		.detach_keys = arena_strdup(a, r->detach_keys ? r->detach_keys : ""), .pid = x->running ? x->pid : 0,
 	};
 	return NULL;
