@@ -17,10 +17,22 @@ static int64_t count_users(const struct field_list *containers, const char *imag
 	return n;
 }
 
+/* What has no names has null here, unlike in the list of images. */
+static struct json *image_json(struct arena *a, const struct docker_image_summary *image)
+{
+	struct json *o = field_encode(a, docker_image_summary_fields, image);
+
+	if (!strv_len(image->repo_digests))
+		json_set(a, o, "RepoDigests", json_new_null(a));
+	if (!strv_len(image->repo_tags))
+		json_set(a, o, "RepoTags", json_new_null(a));
+	return o;
+}
+
 static es_err *add_images(struct req *r, struct json *out)
 {
 	const struct filters none = { 0 };
-	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = r->version };
+	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = ROUTE_VERSION_MAX };
 	struct json *list = json_new_array(r->a);
 	struct field_list items = { 0 }, containers = { 0 };
 	int64_t own = 0, shared = 0;
@@ -33,7 +45,7 @@ static es_err *add_images(struct req *r, struct json *out)
 		at->containers = count_users(&containers, at->id);
 		own += at->size - of_it;
 		shared = of_it > shared ? of_it : shared; /* counted once: exact when all share one base */
-		json_append(list, field_encode(r->a, docker_image_summary_fields, at));
+		json_append(list, image_json(r->a, at));
 	}
 	json_set_i64(r->a, out, "LayersSize", own + shared);
 	json_set(r->a, out, "Images", list);
@@ -59,7 +71,8 @@ static es_err *add_volumes(struct req *r, struct json *out)
 
 	ES_TRY(volume_list(engine_volumes(r->engine), r->a, &(struct filters){ 0 }, true, &items));
 	FIELD_LIST_EACH(struct docker_volume, at, &items)
-		json_append(list, field_encode(r->a, docker_volume_fields, at));
+		if (!at->options || !at->options->n) /* one with options of its own lies elsewhere */
+			json_append(list, field_encode(r->a, docker_volume_fields, at));
 	json_set(r->a, out, "Volumes", list);
 	return NULL;
 }
@@ -68,7 +81,6 @@ static es_err *add_volumes(struct req *r, struct json *out)
 static es_err *add_build_cache(struct req *r, struct json *out)
 {
 	json_set(r->a, out, "BuildCache", json_new_array(r->a));
-	json_set_i64(r->a, out, "BuilderSize", 0);
 	return NULL;
 }
 

@@ -197,6 +197,14 @@ static es_err *show_network(struct arena *a, const struct ctr *c, unsigned api, 
 	return NULL;
 }
 
+/* The address that was asked for on the network of the container's mode is shown with the config as well. */
+static void show_mac(struct arena *a, const struct ctr_record *rec, struct docker_config *cfg)
+{
+	const char *mac = json_str(json_get(json_get(rec->endpoints, rec->host_config->network_mode), "MacAddress"));
+
+	cfg->mac_address = str_empty(mac) ? NULL : arena_strdup(a, mac);
+}
+
 static es_err *show_paths(struct ctr *c, struct arena *a, struct docker_inspect *ret)
 {
 	const char *root = store_root(c->e->store);
@@ -237,6 +245,7 @@ static es_err *show(struct ctr *c, struct arena *a, unsigned api, struct docker_
 	show_state(a, c, &ret->state);
 	*ret_run_dirfd = c->health && c->run_dirfd >= 0 ? fcntl(c->run_dirfd, F_DUPFD_CLOEXEC, 0) : -1;
 	ES_TRY(copy_struct(a, docker_config_fields, rec->config, ret->config));
+	show_mac(a, rec, ret->config);
 	ES_TRY(copy_struct(a, docker_host_config_fields, rec->host_config, ret->host_config));
 	return show_network(a, c, api, &ret->network_settings);
 }
@@ -545,6 +554,7 @@ es_err *ctr_list(struct engine *e, struct arena *a, bool all, int64_t limit, boo
 			err = list_one(ctrs[i], a, &lf, all, &list[n], &in);
 		if (in && size)
 			err = show_size(ctrs[i], a, &list[n].size_rw, &list[n].size_root_fs);
+		list[n].size_rw.set &= list[n].size_rw.v > 0; /* in a list docker leaves 0 out */
 		n += in;
 		ctr_unref(ctrs[i]);
 	}
