@@ -126,7 +126,7 @@ static void merge_health(struct arena *a, struct docker_config *c, struct docker
 	h->retries = h->retries ? h->retries : images->retries;
 }
 
-static void merge_config(struct arena *a, struct docker_config *c, const struct docker_config *i)
+void ctr_config_merge(struct arena *a, struct docker_config *c, const struct docker_config *i)
 {
 	/* An entrypoint of the client's takes the image's CMD away; [""] takes the image's entrypoint away. */
 	if (strv_len(c->entrypoint) == 0) {
@@ -288,6 +288,20 @@ static es_err *check_health(const struct docker_health_config *h)
 	return NULL;
 }
 
+/* API < 1.42 had a limit of the kernel's memory; no kernel of today has it, and docker says so (after its own check). */
+static es_err *check_kernel_memory(struct arena *a, const struct json *body, unsigned api, char ***warnings)
+{
+	int64_t bytes = api < 142 ? json_i64(json_get(json_get(body, "HostConfig"), "KernelMemory"), 0) : 0;
+
+	if (bytes <= 0)
+		return NULL;
+	if (bytes < MEMORY_MIN)
+		return es_err_new(ES_E_INVALID, "Minimum kernel memory limit allowed is 6MB");
+	*warnings = strv_arena_add(a, *warnings,
+				   "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.");
+	return NULL;
+}
+
 /* What docker has and we do not (yet) is refused by name, never ignored. */
 static es_err *check_unsupported(const struct docker_host_config *hc)
 {
@@ -296,7 +310,6 @@ static es_err *check_unsupported(const struct docker_host_config *hc)
 		const char *what;
 	} rows[] = {
 		{ !str_empty(hc->userns_mode) && strcmp(hc->userns_mode, "host") != 0, "UsernsMode" },
-		{ hc->device_requests.n > 0, "DeviceRequests (--gpus)" },
 		{ hc->storage_opt && hc->storage_opt->n > 0, "StorageOpt" },
 		{ hc->cpu_realtime_period || hc->cpu_realtime_runtime, "realtime CPU limits" },
 		{ hc->cpu_count || hc->cpu_percent || hc->io_maximum_iops || hc->io_maximum_bandwidth,
@@ -400,6 +413,26 @@ static char **paths(struct arena *a, const char *const *list)
 	return v;
 }
 
+/* Labels of SELinux would keep a container from what it is let into here; docker notes that in the record. */
+static void disable_labels(struct arena *a, struct docker_host_config *hc)
+{
+	if (!hc->privileged && !str_eq(hc->ipc_mode, "host") && !str_eq(hc->pid_mode, "host"))
+		return;
+	for (char **at = hc->security_opt; at && *at; at++)
+		if (str_starts(*at, "label"))
+			return;
+	hc->security_opt = strv_arena_add(a, hc->security_opt, "label=disable");
+}
+
+static struct json *no_console(struct arena *a)
+{
+	struct json *size = json_new_array(a);
+
+	json_append(size, json_new_i64(a, 0));
+	json_append(size, json_new_i64(a, 0));
+	return size;
+}
+
 void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_config *hc)
 {
 	if (str_empty(hc->network_mode) || strcmp(hc->network_mode, "default") == 0)
@@ -426,6 +459,9 @@ void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_con
 		hc->memory_swappiness.set = false;
 	if (hc->pids_limit.set && hc->pids_limit.v <= 0)
 		hc->pids_limit.set = false;
+	if (!json_is(hc->console_size, JSON_ARRAY))
+		hc->console_size = no_console(a);
+	disable_labels(a, hc);
 	if (!hc->oom_kill_disable.set)
 		hc->oom_kill_disable = (struct field_opt_bool){ .set = e->cgroups.mode != CGROUP_V2 };
 	if (!hc->masked_paths && !hc->privileged)
@@ -473,7 +509,7 @@ static es_err *make_record(struct engine *e, struct arena *a, const char *name, 
 	if (str_empty(req->config.image))
 		return es_err_new(ES_E_INVALID, "No image specified"); /* 26.1: an empty config is caught by the API */
 	ES_TRY(image_get(im, a, req->config.image, &image));
-	merge_config(a, rec->config, &image.config.config);
+	ctr_config_merge(a, rec->config, &image.config.config);
 	ctr_fill_defaults(e, a, rec->host_config);
 	ES_TRY(check_all(e, rec->config, rec->host_config));
 	rand_hex(id, 64);
@@ -537,8 +573,10 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	struct ctr_record made = { 0 }, *rec;
 	es_autoarena *a = arena_new();
 	es_autoctr *c = NULL;
+	char **warnings = NULL;
 	es_err *err;
 
+	ES_TRY(check_kernel_memory(reply_arena, body, api, &warnings));
 	ES_TRY(make_record(e, reply_arena, name, api, body, &made));
 	ES_TRY(copy_record(a, &made, &rec));
 	c = ctr_new(e, ES_TAKE(a), rec);
@@ -554,7 +592,7 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	}
 	ctr_event(c, "create", NULL);
 	ret->id = arena_strdup(reply_arena, c->id);
-	ret->warnings = NULL;
+	ret->warnings = warnings;
 	return NULL;
 }
 

@@ -555,6 +555,37 @@ static es_err *cgroup_rule(struct arena *a, struct devices *d, const char *text)
 	return NULL;
 }
 
+/* Lists of lists of words as Go prints them: [[gpu nvidia]]. */
+static void add_words(struct es_buf *b, const struct json *v)
+{
+	const char *between = "";
+
+	if (!json_is(v, JSON_ARRAY)) {
+		es_buf_adds(b, json_str(v) ? json_str(v) : "");
+		return;
+	}
+	es_buf_addc(b, '[');
+	JSON_EACH(at, v) {
+		es_buf_adds(b, between);
+		add_words(b, at);
+		between = " ";
+	}
+	es_buf_addc(b, ']');
+}
+
+/* There are no drivers of devices (--gpus): what asks for one does not start, as with docker on a machine that has none. */
+static es_err *check_device_requests(const struct docker_host_config *hc)
+{
+	es_autobuf caps = ES_BUF(4096);
+
+	FIELD_LIST_EACH(struct docker_device_request, r, &hc->device_requests) {
+		add_words(&caps, r->capabilities);
+		return es_err_new(ES_E_INVALID, "could not select device driver \"%s\" with capabilities: %s", r->driver ? r->driver : "",
+				  es_buf_str(&caps));
+	}
+	return NULL;
+}
+
 static es_err *devices(struct build *b)
 {
 	static const struct {
@@ -570,6 +601,7 @@ static es_err *devices(struct build *b)
 	struct oci_resources *r = b->spec->linux_->resources;
 	size_t max = DEVICES_MAX + ES_N(defaults) + b->hc->devices.n + strv_len(b->hc->device_cgroup_rules) + 2;
 
+	ES_TRY(check_device_requests(b->hc));
 	d.nodes = ARENA_ARRAY(b->a, struct oci_device, b->hc->privileged || b->hc->devices.n ? DEVICES_MAX : 1);
 	d.rules = ARENA_ARRAY(b->a, struct oci_device_rule, b->hc->devices.n ? max : max - DEVICES_MAX);
 	if (b->hc->privileged) {

@@ -137,6 +137,8 @@ static inline bool ctr_is_up(const struct ctr *c)
 char *ctr_dir(const struct ctr *c);
 
 /* --- ctr_create.c --- */
+/* What C leaves open is taken from I, an image's or a container's config; strings are shared. */
+void ctr_config_merge(struct arena *a, struct docker_config *c, const struct docker_config *i);
 /* Restart policy, memory and processors: what create and update check alike. */
 es_err *ctr_host_config_check(const struct docker_host_config *hc) ES_CHECKED;
 char *ctr_random_name(struct engine *e);

@@ -58,7 +58,7 @@ static es_err *tell_restart(struct ctr *c, struct arena *a, const struct docker_
 }
 
 /* Only these members can be changed; others in the body are docker's business of create. */
-static es_err *updated(struct arena *a, const struct docker_host_config *old, struct json *body, struct docker_host_config *ret)
+static es_err *updated(struct arena *a, const char *id, const struct docker_host_config *old, struct json *body, struct docker_host_config *ret)
 {
 	static const char *const changeable[] = { "BlkioWeight", "CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CpuShares",
 						  "CpusetCpus", "CpusetMems", "Memory", "MemoryReservation", "MemorySwap", "NanoCpus",
@@ -77,7 +77,11 @@ static es_err *updated(struct arena *a, const struct docker_host_config *old, st
 	*ret = *old;
 	ES_TRY(field_decode(a, docker_host_config_fields, few, ret));
 	if (json_get(few, "Memory") && !json_get(few, "MemorySwap") && old->memory_swap && old->memory_swap < ret->memory)
-		return es_err_new(ES_E_INVALID, "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time");
+		return es_err_new(ES_E_INVALID, "Cannot update container %s: Memory limit should be smaller than already set memoryswap limit, "
+						"update the memoryswap at the same time", id);
+	if (ret->auto_remove && !str_eq(ret->restart_policy.name, "no"))
+		return es_err_new(ES_E_INVALID, "Cannot update container %s: Restart policy cannot be updated because AutoRemove is enabled "
+						"for the container", id);
 	if (ret->pids_limit.set && ret->pids_limit.v < 0)
 		ret->pids_limit.v = -1;
 	return ctr_host_config_check(ret);
@@ -93,7 +97,7 @@ es_err *ctr_update(struct engine *e, struct arena *a, const char *ref, struct js
 
 	ES_TRY(ctr_find(e, ref, &c));
 	(void)pthread_mutex_lock(&c->op);
-	err = updated(a, c->rec->host_config, body, &new_config);
+	err = updated(a, c->id, c->rec->host_config, body, &new_config);
 	up = ctr_is_up(c);
 	if (!err && up)
 		err = write_limits(c, a, &new_config);
@@ -126,38 +130,11 @@ es_err *ctr_update(struct engine *e, struct arena *a, const char *ref, struct js
 
 /* ---- commit ---- */
 
-/* What the client sends wins, as docker merges it; absent members stay the container's. */
-static void override_config(struct docker_config *c, const struct docker_config *o)
-{
-	if (!o)
-		return;
-	if (!str_empty(o->user))
-		c->user = o->user;
-	if (!str_empty(o->working_dir))
-		c->working_dir = o->working_dir;
-	if (o->env && *o->env)
-		c->env = o->env;
-	if (o->cmd && *o->cmd)
-		c->cmd = o->cmd;
-	if (o->entrypoint && *o->entrypoint)
-		c->entrypoint = o->entrypoint;
-	if (o->exposed_ports && o->exposed_ports->n)
-		c->exposed_ports = o->exposed_ports;
-	if (o->volumes && o->volumes->n)
-		c->volumes = o->volumes;
-	if (o->labels && o->labels->n)
-		c->labels = o->labels;
-	if (!str_empty(o->stop_signal))
-		c->stop_signal = o->stop_signal;
-	if (o->healthcheck)
-		c->healthcheck = o->healthcheck;
-}
-
 static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *name, const char *comment, const char *author,
 			    char *const *changes, const struct docker_config *override, const char **ret_id)
 {
 	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
-	struct docker_config *cfg = ARENA_NEW(a, struct docker_config);
+	struct docker_config *cfg = ARENA_NEW(a, struct docker_config), own = { 0 };
 	es_autofree char *command = strv_join(c->rec->args, " ");
 	struct image_commit commit = {
 		.kind = SNAPSHOT_CONTAINER, .snapshot_id = c->id, .base_id = c->rec->image_id, .config = cfg, .author = author,
@@ -166,9 +143,12 @@ static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *na
 
 	field_encode_text(&text, docker_config_fields, c->rec->config);
 	ES_TRY(es_buf_check(&text));
-	ES_TRY(field_decode_text(a, docker_config_fields, arena_strndup(a, text.p, text.len), text.len, cfg));
-	override_config(cfg, override);
+	ES_TRY(field_decode_text(a, docker_config_fields, arena_strndup(a, text.p, text.len), text.len, &own));
+	/* A config that the client sends takes the place of the container's, which then only fills its gaps. */
+	*cfg = override ? *override : own;
 	ES_TRY(image_apply_changes(a, cfg, changes));
+	if (override)
+		ctr_config_merge(a, cfg, &own);
 	return image_commit(engine_images(c->e), a, &commit, ret_id);
 }
 

@@ -46,7 +46,13 @@ static void image_event(void *self, const char *action, const char *image_id, co
 {
 	es_autoarena *a = arena_new();
 	struct field_map *attributes = field_map_new(a);
+	struct image image;
+	es_err *err = image_get(engine_images(self), a, image_id, &image);
 
+	if (!err) /* else it is gone: the event tells of its end */
+		FIELD_MAP_EACH(at, image.config.config.labels)
+			field_map_put(a, attributes, at->key, at->value);
+	es_err_drop(err);
 	if (name)
 		field_map_put(a, attributes, "name", arena_strdup(a, name));
 	events_publish(self, "image", action, image_id, attributes);
