@@ -33,6 +33,16 @@ static es_err *page_not_found(void)
 	return es_err_new(ES_E_NOT_FOUND, "page not found");
 }
 
+/* Clients that put an empty name, or one with "/" in front, into a path are told where they should have gone. */
+static es_err *redirect(struct req *r, const char *path)
+{
+	const char *query = strchr(http_call_head(r->call)->target, '?');
+
+	http_call_status(r->call, 301);
+	http_call_field(r->call, "Location", arena_printf(r->a, "%s%s", route_clean(r->a, path), query ? query : ""));
+	return NULL;
+}
+
 static es_err *dispatch(struct req *r)
 {
 	const struct http_head *h = http_call_head(r->call);
@@ -45,6 +55,8 @@ static es_err *dispatch(struct req *r)
 		err = http_target_query(r->a, h->target, (struct http_field **)&r->query, &r->n_query);
 	if (err)
 		return err;
+	if (!route_is_clean(path))
+		return redirect(r, path);
 	version_err = route_version(&path, &r->version);
 	route = route_find(r->a, h->method, path, r->args);
 	if (!route) {

@@ -5,6 +5,9 @@
 #include <stdio.h>
 
 #include "api/api.h"
+#include "base/str.h"
+
+#define TARGET_MAX 65536 /* bytes; longer ones are not accepted in the first place */
 
 static bool match(struct arena *a, const char *pattern, const char *path, const char **args, size_t n)
 {
@@ -45,6 +48,25 @@ static int version_compare(const char *text, unsigned than)
 	if (minor != than % 100)
 		return minor < than % 100 ? -1 : 1;
 	return micro ? 1 : 0;
+}
+
+bool route_is_clean(const char *path)
+{
+	return !strstr(path, "//") && !strstr(path, "/./") && !strstr(path, "/../");
+}
+
+const char *route_clean(struct arena *a, const char *path)
+{
+	es_autostrv names = strv_split(str_clean_path(arena_strdup(a, path)), '/');
+	es_autobuf out = ES_BUF(TARGET_MAX);
+
+	for (size_t i = 0; names[i]; i++) {
+		es_buf_addc(&out, '/');
+		http_escape(&out, names[i]);
+	}
+	if (str_ends(path, "/") && out.len > 1)
+		es_buf_addc(&out, '/');
+	return arena_strdup(a, es_buf_str(&out));
 }
 
 es_err *route_version(const char **path, unsigned *ret_version)

@@ -30,6 +30,10 @@ extern const struct route routes_swarm[];
 const struct route *route_find(struct arena *a, const char *method, const char *path, const char **args);
 /* Does PATH match PATTERN? */
 bool route_match(struct arena *a, const char *pattern, const char *path, const char **args);
+/* Is PATH (decoded) without empty, "." and ".." names? */
+bool route_is_clean(const char *path);
+/* What it should have been, percent-encoded, in A. */
+const char *route_clean(struct arena *a, const char *path);
 /* Cut "/v1.45" off *PATH. *RET_VERSION is 145, or the newest without a prefix. ES_E_INVALID with docker's
  * text for one that is too old or too new. */
 #define ROUTE_VERSION_MIN 124

@@ -16,14 +16,20 @@
 
 /* Attach. */
 
-/* Before the stream begins an error is its only line, with a status of its own. Takes ERR. */
-static es_err *refuse_stream(struct req *r, es_err *err)
+/* An attached connection begins without the fields that every other answer has. */
+static void drop_fields(struct req *r)
 {
 	static const char *const not_sent[] = { "Api-Version", "Docker-Experimental", "Ostype", "Server" };
-	const char *line = arena_printf(r->a, "%s\r\n", es_err_text(err));
 
 	for (size_t i = 0; i < ES_N(not_sent); i++)
 		http_call_field(r->call, not_sent[i], NULL);
+}
+
+/* Before the stream begins an error is its only line, with a status of its own. Takes ERR. */
+static es_err *refuse_stream(struct req *r, es_err *err)
+{
+	const char *line = arena_printf(r->a, "%s\r\n", es_err_text(err));
+
 	http_call_status(r->call, es_err_http(err));
 	http_call_field(r->call, "Content-Type", TAKEOVER_RAW);
 	es_err_free(err);
@@ -47,6 +53,7 @@ static es_err *attach(struct req *r)
 	es_err *err;
 
 	ES_TRY(http_call_read_all(r->call, REQ_BODY_MAX, &body, &n)); /* means nothing, but is in the way */
+	drop_fields(r);
 	err = ctr_attach_check(r->engine, r->args[0], &o, &tty);
 	if (err)
 		return refuse_stream(r, err);

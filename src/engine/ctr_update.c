@@ -149,6 +149,8 @@ static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *na
 	ES_TRY(image_apply_changes(a, cfg, changes));
 	if (override)
 		ctr_config_merge(a, cfg, &own);
+	if (!cfg->labels)
+		cfg->labels = field_map_new(a); /* a container's are never null, and so are those of what it becomes */
 	return image_commit(engine_images(c->e), a, &commit, ret_id);
 }
 

@@ -67,4 +67,25 @@ static void versions(void)
 	}
 }
 
-CHECK_MAIN(TEST(patterns), TEST(versions))
+static void unclean_paths(void)
+{
+	static const struct {
+		const char *path, *clean;
+	} rows[] = {
+		{ "/v1.45/containers//c1/json", "/v1.45/containers/c1/json" },
+		{ "/networks//", "/networks/" },
+		{ "/a/../b/./c", "/b/c" },
+		{ "//", "/" },
+		{ "/a//b\r\nx: y", "/a/b%0D%0Ax%3A%20y" },
+	};
+
+	CHECK(route_is_clean("/v1.45/images/a/b:1/json") && route_is_clean("/networks/"));
+	for (size_t i = 0; i < ES_N(rows); i++) {
+		es_autoarena *a = arena_new();
+
+		CHECK(!route_is_clean(rows[i].path));
+		CHECK_STR(route_clean(a, rows[i].path), rows[i].clean);
+	}
+}
+
+CHECK_MAIN(TEST(patterns), TEST(versions), TEST(unclean_paths))
