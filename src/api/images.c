@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* images.c: routes of images. */
+#include "api/registry.h"
 #include "api/reply.h"
 #include "api/route.h"
 #include "base/str.h"
@@ -169,16 +170,9 @@ static es_err *import(struct req *r)
 	return import_from(r, &opts);
 }
 
-/* Pull (fromImage) has a file of its own as soon as there is something to fetch with. */
 static es_err *create(struct req *r)
 {
-	const char *image = req_query(r, "fromImage");
-	struct ref ref;
-
-	if (str_empty(image))
-		return import(r);
-	ES_TRY(ref_parse(r->a, image, &ref));
-	return es_err_new(ES_E_UNSUPPORTED, "pull of %s: this daemon has no registry client", ref_familiar(r->a, &ref));
+	return str_empty(req_query(r, "fromImage")) ? import(r) : registry_pull(r);
 }
 
 const struct route routes_images[] = {

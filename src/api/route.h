@@ -22,7 +22,7 @@ extern const struct route routes_build[];
 extern const struct route routes_system[], routes_df[];
 extern const struct route routes_containers[], routes_streams[], routes_logs[], routes_archive[];
 extern const struct route routes_exec[];
-extern const struct route routes_images[];
+extern const struct route routes_images[], routes_registry[];
 extern const struct route routes_networks[], routes_volumes[];
 extern const struct route routes_swarm[];
 

@@ -12,6 +12,7 @@ static const struct route *const tables[] = {
 	routes_logs,
 	routes_archive,
 	routes_exec,
+	routes_registry,
 	routes_images,
 	routes_networks,
 	routes_volumes,

@@ -14,6 +14,7 @@
 #include "engine/engine_priv.h"
 #include "engine/events.h"
 #include "engine/exec_priv.h"
+#include "engine/fetchproc.h"
 #include "engine/imgbuild.h"
 #include "engine/monlink.h"
 #include "engine/netmgr.h"
@@ -229,6 +230,7 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(cgroup_host_load(&e->cgroups));
 	ES_TRY(es_err_in(store_open(&opts, &e->store), "store"));
 	e->images = (struct images){ .store = e->store, .ops = &image_ops, .self = e };
+	e->net = (struct image_net){ &e->images, { &fetchproc_ops, (void *)(uintptr_t)e->cfg }, image_flights_new() };
 	ES_TRY(load_id(e));
 	e->events = events_open(e->exec_root_fd);
 	e->links = monlinks_new(e);
@@ -272,6 +274,7 @@ void engine_close(struct engine *e)
 	network_close(e->network);
 	volumes_close(e->volumes);
 	events_close(e->events);
+	image_flights_free(e->net.flights);
 	store_close(e->store);
 	cgroup_host_done(&e->cgroups);
 	es_close(e->exec_root_fd);
@@ -300,6 +303,11 @@ struct network *engine_network(struct engine *e)
 struct netmgr *engine_netmgr(struct engine *e)
 {
 	return e->nets;
+}
+
+const struct image_net *engine_net(struct engine *e)
+{
+	return &e->net;
 }
 
 struct volumes *engine_volumes(struct engine *e)

@@ -14,6 +14,7 @@ struct network;
 struct netmgr;
 struct volumes;
 struct images;
+struct image_net;
 
 /* From estibad's flags and daemon.json. Strings are borrowed for the life of the engine. NULL or 0: the default. */
 struct engine_config {
@@ -53,6 +54,7 @@ struct network *engine_network(struct engine *e);
 struct netmgr *engine_netmgr(struct engine *e);
 struct volumes *engine_volumes(struct engine *e);
 const struct images *engine_images(struct engine *e); /* for the functions of image.h */
+const struct image_net *engine_net(struct engine *e);       /* for the functions of image_net.h */
 const char *engine_id(const struct engine *e); /* stable UUID of this data root */
 
 /* Run FN(ARG) soon on the engine's own few threads: clean-up that belongs off the path of a request. */

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "engine/engine.h"
 #include "engine/image.h"
+#include "engine/image_net.h"
 #include "sys/cgroup.h"
 
 struct events;
@@ -21,6 +22,7 @@ struct engine {
 	const struct engine_config *cfg;
 	struct store *store;
 	struct images images;
+	struct image_net net; /* images from and to registries */
 	struct events *events;
 	struct ctrs *ctrs;
 	struct execs *execs;

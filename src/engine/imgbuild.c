@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "engine/engine_priv.h"
 #include "engine/image.h"
+#include "engine/image_net.h"
 #include "engine/steprun.h"
 #include "spec/ref.h"
 #include "store/layerprog.h"
@@ -24,28 +25,49 @@ struct imgbuild {
 
 /* ---- the engine as the builder's runner ---- */
 
+/* The builder's sink as the sink of a pull. */
+struct pull_sink {
+	const struct runner_sink *sink;
+};
+
+static es_err *pull_line(void *self, const char *json)
+{
+	const struct pull_sink *s = self;
+
+	s->sink->write(s->sink->self, 1, json, strlen(json));
+	return NULL;
+}
+
+static es_err *pull_image(struct engine *e, struct arena *a, const char *ref, const char *platform, const struct runner_sink *sink,
+			  int cancel_fd, const char **ret_id)
+{
+	struct pull_sink to = { sink };
+	const struct image_sink out = { pull_line, &to };
+	struct ref parsed;
+	const struct image_pull p = { .ref = &parsed, .platform = platform, .cancel_fd = cancel_fd };
+
+	ES_TRY(ref_parse(a, ref, &parsed));
+	ref_default_tag(&parsed);
+	if (parsed.digest)
+		parsed.tag = NULL;
+	return image_pull(&e->net, a, &p, &out, ret_id);
+}
+
 static es_err *find_image(void *self, const char *ref, const char *platform, bool pull, const struct runner_sink *sink,
 			  int cancel_fd, char **ret_image_id)
 {
 	struct engine *e = self;
 	es_autoarena *a = arena_new();
-	struct ref parsed;
 	const char *id;
-	es_err *err;
+	es_err *err = pull ? NULL : image_resolve(&e->images, a, ref, &id);
 
-	if (pull)
-		return es_err_new(ES_E_UNSUPPORTED, "--pull: this engine cannot pull while it builds");
-	err = image_resolve(&e->images, a, ref, &id);
-	if (!err) {
-		*ret_image_id = es_xstrdup(id);
-		return NULL;
+	if (pull || (err && es_err_class(err) == ES_E_NOT_FOUND)) {
+		es_err_drop(err);
+		err = pull_image(e, a, ref, platform, sink, cancel_fd, &id);
 	}
-	if (es_err_class(err) != ES_E_NOT_FOUND)
-		return err;
-	es_err_free(err);
-	ES_TRY(ref_parse(a, ref, &parsed));
-	return es_err_new(ES_E_NOT_FOUND, "pull access denied for %s, repository does not exist or may require 'docker login'",
-			  ref_familiar_name(a, &parsed));
+	ES_TRY(err);
+	*ret_image_id = es_xstrdup(id);
+	return NULL;
 }
 
 static const struct runner_ops runner_ops = { .run = steprun_run, .image = find_image };

@@ -58,7 +58,7 @@ struct runner_ops {
 	es_err *(*run)(void *self, const struct runner_step *step, const struct runner_sink *sink, int cancel_fd,
 		       int *ret_status) ES_CHECKED;
 	/* Find image REF as a user writes it; with PULL ask its registry first, else only when it is not here. Progress
-	 * goes to SINK as JSON objects, one a line. PLATFORM: "os/arch[/variant]" or NULL for ours. *RET_IMAGE_ID is
+	 * goes to SINK as JSON objects, one a call. PLATFORM: "os/arch[/variant]" or NULL for ours. *RET_IMAGE_ID is
 	 * "sha256:…" (heap). Errors: ES_E_NOT_FOUND, ES_E_UNAUTHORIZED, ES_E_CANCELLED, docker's words. */
 	es_err *(*image)(void *self, const char *ref, const char *platform, bool pull, const struct runner_sink *sink,
 			 int cancel_fd, char **ret_image_id) ES_CHECKED;

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registry.c: routes that speak to a registry: pull, push, auth, distribution, search. */
+#include "api/registry.h"
+
+#include "api/reply.h"
+#include "api/route.h"
+#include "base/str.h"
+#include "codec/base64.h"
+#include "engine/engine.h"
+#include "engine/image_net.h"
+
+#define AUTH_HEADER "X-Registry-Auth"
+#define AUTH_MAX (64u << 10) /* bytes of a header with a token */
+
+/* base64url of an AuthConfig. docker goes on without one that cannot be read, and so do we: the registry decides. */
+static void read_auth(struct req *r, struct fetch_auth *ret)
+{
+	const char *header = req_header(r, AUTH_HEADER);
+	size_t n = header ? strlen(header) : 0, len;
+	struct fetch_auth auth = { 0 };
+	unsigned char *text;
+	es_err *err;
+
+	*ret = auth;
+	if (!n || n > AUTH_MAX)
+		return;
+	text = arena_alloc(r->a, base64_decoded_max(n));
+	if (!base64_decode(header, n, BASE64_URL, text, &len) && !base64_decode(header, n, BASE64_URL_RAW, text, &len) &&
+	    !base64_decode(header, n, BASE64_STD, text, &len))
+		return;
+	err = field_decode_text(r->a, fetch_auth_fields, (const char *)text, len, &auth);
+	if (!err)
+		*ret = auth;
+	es_err_free(err);
+}
+
+static es_err *progress_line(void *self, const char *json)
+{
+	return reply_progress(self, json);
+}
+
+/* NAME with TAG, which may be a digest, as the query has them. */
+static es_err *read_ref(struct req *r, const char *name, const char *tag, struct ref *ret)
+{
+	ES_TRY(ref_parse(r->a, name, ret));
+	if (str_empty(tag))
+		return NULL;
+	if (ref_is_digest(tag)) {
+		ret->digest = tag;
+		ret->tag = NULL;
+	} else if (ref_is_tag(tag)) {
+		ret->tag = tag;
+	} else {
+		return es_err_new(ES_E_INVALID, "invalid tag format");
+	}
+	return NULL;
+}
+
+es_err *registry_pull(struct req *r)
+{
+	const struct image_sink sink = { progress_line, r };
+	struct image_pull p = { .platform = req_query(r, "platform"), .cancel_fd = http_call_gone_fd(r->call) };
+	struct ref ref;
+
+	ES_TRY(read_ref(r, req_query(r, "fromImage"), req_query(r, "tag"), &ref));
+	read_auth(r, &p.auth);
+	p.ref = &ref;
+	return reply_progress_end(r, image_pull(engine_net(r->engine), NULL, &p, &sink, NULL));
+}
+
+/* Old clients send the AuthConfig as the body. */
+static es_err *push_auth(struct req *r, struct fetch_auth *ret)
+{
+	static const char why[] = "bad parameters and missing X-Registry-Auth: invalid X-Registry-Auth header";
+	char *text;
+	size_t n;
+
+	if (req_header(r, AUTH_HEADER)) {
+		read_auth(r, ret);
+		return NULL;
+	}
+	ES_TRY(http_call_read_all(r->call, AUTH_MAX, &text, &n));
+	if (!n)
+		return es_err_new(ES_E_INVALID, "%s: EOF", why);
+	*ret = (struct fetch_auth){ 0 };
+	return es_err_in(field_decode_text(r->a, fetch_auth_fields, text, n, ret), "%s", why);
+}
+
+static es_err *push(struct req *r)
+{
+	const struct image_sink sink = { progress_line, r };
+	struct image_push p = { .cancel_fd = http_call_gone_fd(r->call) };
+	struct ref ref;
+
+	ES_TRY(push_auth(r, &p.auth));
+	ES_TRY(read_ref(r, r->args[0], req_query(r, "tag"), &ref));
+	if (ref.digest)
+		return es_err_new(ES_E_INVALID, "cannot push a digest reference");
+	p.ref = &ref;
+	return reply_progress_end(r, image_push(engine_net(r->engine), &p, &sink));
+}
+
+static es_err *auth(struct req *r)
+{
+	struct json *reply = json_new_object(r->a);
+	struct fetch_auth given = { 0 };
+	const char *token;
+
+	ES_TRY(req_fields(r, fetch_auth_fields, &given));
+	ES_TRY(image_login(engine_net(r->engine), r->a, &given, http_call_gone_fd(r->call), &token));
+	json_set_str(r->a, reply, "IdentityToken", token);
+	json_set_str(r->a, reply, "Status", "Login Succeeded");
+	return reply_json(r, 200, reply);
+}
+
+static es_err *distribution(struct req *r)
+{
+	struct image_remote remote;
+	struct fetch_auth given;
+	struct ref ref;
+
+	ES_TRY(ref_parse(r->a, r->args[0], &ref));
+	ref_default_tag(&ref);
+	read_auth(r, &given);
+	ES_TRY(image_remote_inspect(engine_net(r->engine), r->a, &ref, &given, http_call_gone_fd(r->call), &remote));
+	return reply_fields(r, 200, image_remote_fields, &remote);
+}
+
+/* Search is a service of Docker Hub's old index, which no registry of the distribution-spec has. */
+static es_err *search(struct req *r)
+{
+	static const char *const allowed[] = { "is-automated", "is-official", "stars", NULL };
+	struct filters filters;
+
+	ES_TRY(req_filters(r, allowed, &filters));
+	return es_err_new(ES_E_UNSUPPORTED, "search is not supported: it exists only in the index of Docker Hub, not in registries");
+}
+
+const struct route routes_registry[] = {
+	{ "POST", "/auth", 0, auth },
+	{ "GET", "/distribution/{*}/json", 130, distribution },
+	{ "GET", "/images/search", 0, search },
+	{ "POST", "/images/{*}/push", 0, push },
+	{ 0 },
+};
