@@ -17,14 +17,14 @@ static int64_t count_users(const struct field_list *containers, const char *imag
 	return n;
 }
 
-/* What has no names has null here, unlike in the list of images. */
+/* What has no names has null here, whatever the list of images shows the client's version in their place. */
 static struct json *image_json(struct arena *a, const struct docker_image_summary *image)
 {
 	struct json *o = field_encode(a, docker_image_summary_fields, image);
 
-	if (!strv_len(image->repo_digests))
+	if (!strv_len(image->repo_digests) || str_eq(*image->repo_digests, "<none>@<none>"))
 		json_set(a, o, "RepoDigests", json_new_null(a));
-	if (!strv_len(image->repo_tags))
+	if (!strv_len(image->repo_tags) || str_eq(*image->repo_tags, "<none>:<none>"))
 		json_set(a, o, "RepoTags", json_new_null(a));
 	return o;
 }
@@ -32,7 +32,7 @@ static struct json *image_json(struct arena *a, const struct docker_image_summar
 static es_err *add_images(struct req *r, struct json *out)
 {
 	const struct filters none = { 0 };
-	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = ROUTE_VERSION_MAX };
+	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = r->version };
 	struct json *list = json_new_array(r->a);
 	struct field_list items = { 0 }, containers = { 0 };
 	int64_t own = 0, shared = 0;

@@ -296,6 +296,8 @@ static es_err *info(struct req *r)
 	ES_TRY(image_count(engine_images(r->engine), &images));
 	json_set_i64(a, o, "Images", (int64_t)images);
 	json_set_str(a, o, "Driver", "overlay2");
+	if (r->version < 125)
+		json_set_str(a, o, "ExecutionDriver", "<not supported>");
 	json_set(a, o, "DriverStatus", json_new_array(a));
 	json_set_str(a, o, "DockerRootDir", cfg->data_root);
 	json_set(a, o, "Plugins", plugins(a));

@@ -217,7 +217,7 @@ static void summarise(const struct images *im, struct arena *a, const struct row
 		.repo_tags = row->tags,
 		.shared_size = opts->shared_size ? shared_size(im, rows, row) : -1,
 		.size = row->doc.size,
-		.virtual_size = { opts->version < 144, row->doc.size },
+		.virtual_size = { opts->version < 144 && row->doc.size > 0, row->doc.size },
 	};
 	if (!row->tags && !row->digests && opts->version < 143) {
 		ret->repo_tags = strv_arena_add(a, NULL, "<none>:<none>");
