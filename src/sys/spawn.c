@@ -65,14 +65,17 @@ static int arrange_fds(struct spawn_child *c)
 	return 0;
 }
 
-/* CLONE_CLEAR_SIGHAND takes care of handlers, but what the parent ignores stays ignored. */
+/* CLONE_CLEAR_SIGHAND takes care of handlers, but what the parent ignores stays ignored. The C library keeps its own
+ * signals (32 and 33) from us, and glibc's posix_spawn makes children that ignore them: so without it. All zero is SIG_DFL. */
 static void stop_ignoring(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL }, old;
+	static const struct {
+		uint64_t handler, flags, restorer, mask;
+	} dfl;
 
 	for (int sig = 1; sig <= 64; sig++)
-		if (sigaction(sig, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
-			sigaction(sig, &dfl, NULL);
+		if (sig != SIGKILL && sig != SIGSTOP)
+			(void)syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof dfl.mask);
 }
 
 static int child(void *arg)
