@@ -721,7 +721,7 @@ char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const st
 	const char *parent = !str_empty(hc->cgroup_parent) ? hc->cgroup_parent : cfg->cgroup_parent;
 
 	if (str_empty(parent))
-		parent = "/estiba";
+		parent = ENGINE_CGROUP;
 	return arena_printf(a, "%s%s/%s", *parent == '/' ? "" : "/", parent, id);
 }
 

@@ -276,6 +276,7 @@ void engine_close(struct engine *e)
 	events_close(e->events);
 	image_flights_free(e->net.flights);
 	store_close(e->store);
+	cgroup_prune(&e->cgroups, ENGINE_CGROUP);
 	cgroup_host_done(&e->cgroups);
 	es_close(e->exec_root_fd);
 	free(e->run_program);

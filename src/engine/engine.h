@@ -16,6 +16,8 @@ struct volumes;
 struct images;
 struct image_net;
 
+#define ENGINE_CGROUP "/estiba" /* containers live below it; it goes when the daemon leaves and nothing is in it */
+
 /* From estibad's flags and daemon.json. Strings are borrowed for the life of the engine. NULL or 0: the default. */
 struct engine_config {
 	const char *data_root, *exec_root;
@@ -27,7 +29,7 @@ struct engine_config {
 	int64_t mtu;                 /* bytes; 0: that of the default route */
 	bool icc_off, ip_masq_off, ip_forward_off;
 	char **dns, **dns_search, **dns_opts;
-	const char *cgroup_parent;   /* below the engine's own group; NULL: "/estiba" */
+	const char *cgroup_parent;   /* NULL: ENGINE_CGROUP */
 	const char *log_driver;      /* json-file */
 	struct field_map *log_opts;
 	int64_t default_shm_size;    /* bytes; 0: 64 MiB */

@@ -377,6 +377,7 @@ es_err *netmgr_open(const struct netmgr_config *cfg, struct netmgr **ret)
 		netmgr_close(m);
 		return err;
 	}
+	m->ready = true;
 	*ret = m;
 	return NULL;
 }
@@ -385,6 +386,8 @@ void netmgr_close(struct netmgr *m)
 {
 	if (!m)
 		return;
+	if (m->ready && m->n_boxes == 0) /* nobody is connected: the records suffice to bring it all back */
+		network_purge(m->cfg.network);
 	for (size_t i = 0; i < m->n_nets; i++)
 		net_free(m->nets[i]);
 	for (size_t i = 0; i < m->n_boxes; i++)

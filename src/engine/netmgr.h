@@ -48,6 +48,7 @@ struct netmgr_config {
 /* Read the records, bring bridges, endpoints and ports into the state they say, network_ready. CFG is copied, its strings
  * are borrowed. */
 es_err *netmgr_open(const struct netmgr_config *cfg, struct netmgr **ret) ES_CHECKED;
+/* Bridges and rules stay for the containers that are connected; without any they are taken off the host. */
 void netmgr_close(struct netmgr *m);
 
 /* --- for the API --- */

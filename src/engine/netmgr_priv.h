@@ -51,6 +51,7 @@ struct netmgr {
 	size_t n_nets;
 	struct box **boxes;
 	size_t n_boxes;
+	bool ready; /* opened without an error: what is not in the books is not there */
 };
 
 /* The functions below want the lock held. */

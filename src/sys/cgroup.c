@@ -18,6 +18,7 @@
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUP_DIR (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define MAKE_TRIES 5
 /* v2 controllers that containers use; hugetlb, rdma and misc where the kernel has them. */
 static const char *const v2_controllers[] = { "cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma", "misc" };
 
@@ -259,6 +260,19 @@ static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd)
 	return NULL;
 }
 
+/* Others may take empty groups above ours away while we go down (cgroup_prune): then once more from the top. */
+static es_err *make_path_surely(const struct cgroup_hier *h, const char *path, int *ret_fd)
+{
+	for (int tries = MAKE_TRIES;; tries--) {
+		es_autofree char *below = path_below(h, path);
+		es_err *err = make_path(h, below, ret_fd);
+
+		if (!err || es_err_errno(err) != ENOENT || tries == 1)
+			return err;
+		es_err_drop(err);
+	}
+}
+
 es_err *cgroup_create(const struct cgroup_host *host, const char *path, struct cgroup **ret)
 {
 	es_autocgroup *cg = group_new(host, path);
@@ -267,8 +281,7 @@ es_err *cgroup_create(const struct cgroup_host *host, const char *path, struct c
 	if (host->mode == CGROUP_NONE)
 		return es_err_new(ES_E_UNSUPPORTED, "no cgroup hierarchy is mounted on " CGROUP_ROOT);
 	for (size_t i = 0; i < host->n; i++) {
-		es_autofree char *below = path_below(&host->hier[i], path);
-		es_err *err = make_path(&host->hier[i], below, &cg->dir[i]);
+		es_err *err = make_path_surely(&host->hier[i], path, &cg->dir[i]);
 
 		if (!err) {
 			cg->procs[i] = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -587,4 +600,13 @@ es_err *cgroup_remove(const struct cgroup *cg)
 			first = es_err_in(err, "%s", cg->host->hier[i].mount);
 	}
 	return first;
+}
+
+void cgroup_prune(const struct cgroup_host *host, const char *path)
+{
+	for (size_t i = 0; i < host->n; i++) {
+		es_autofree char *below = path_below(&host->hier[i], path);
+
+		(void)unlinkat(host->hier[i].root_fd, below, AT_REMOVEDIR);
+	}
 }
