@@ -358,6 +358,21 @@ static void take_journal(struct exec *x)
 	exec_ended(x, clock_now_ns(), EXIT_NO_MONITOR);
 }
 
+/* The client's stream ends when the journal has the last word, which may not have come to us yet. Who asks after the stream's end
+ * gets the exit code. */
+static void see_whether_ended(struct exec *x)
+{
+	es_autoarena *a = arena_new();
+	struct mon_record *list;
+	size_t n;
+	es_err *err = monlink_journal(a, x->run_dirfd, &list, &n);
+
+	for (size_t i = 0; !err && i < n; i++)
+		if (list[i].final)
+			exec_ended(x, list[i].time, list[i].exit_code);
+	log_err(err, "exec %.12s: journal", x->id);
+}
+
 static void on_link(void *self, const struct mon_record *record)
 {
 	struct exec *x = self;
@@ -476,7 +491,7 @@ es_err *exec_start(struct engine *e, const char *id, const char *detach_keys, ui
 	(void)pthread_mutex_lock(&e->execs->lock);
 	x->pid = report.pid;
 	x->start_ticks = report.start_ticks;
-	x->running = true;
+	x->running = !x->ended;
 	(void)pthread_mutex_unlock(&e->execs->lock);
 	log_err(save(x), "exec %.12s: keep its start", x->id);
 	if (width && height)
@@ -504,6 +519,8 @@ es_err *exec_inspect(struct engine *e, struct arena *a, const char *id, struct d
 	const struct docker_exec_request *r;
 
 	ES_TRY(exec_find(e, id, &x));
+	if (x->started && !x->ended)
+		see_whether_ended(x);
 	r = x->req;
 	*ret = (struct docker_exec_inspect){
 		.id = arena_strdup(a, x->id), .running = x->running,
