@@ -149,21 +149,23 @@ static es_err *forget(struct ctr *c)
 	return NULL;
 }
 
-/* With --rm whoever waits for the removal is told before the clean-up, unless a port is to be free by then. */
+/* With --rm whoever waits for the removal is told before the clean-up, unless a port is to be free by then. A start that was
+ * faster has cleaned up: what there is now belongs to its run. */
 static void finish(void *arg)
 {
 	struct ctr *c = arg;
-	bool remove, has_ports;
+	bool remove, has_ports, unclean;
 
 	(void)pthread_mutex_lock(&c->op);
-	exec_forget_all(c);
 	(void)pthread_mutex_lock(&c->lock);
+	unclean = c->unclean;
 	remove = c->rec->host_config->auto_remove && !c->gone && !ctr_is_up(c);
 	has_ports = c->ports && c->ports->n;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (remove && !has_ports)
 		log_err(forget(c), "container %.12s: remove", c->id);
-	ctr_clean_up(c);
+	if (unclean)
+		ctr_clean_up(c);
 	if (remove)
 		log_err(ctr_destroy(c, true), "container %.12s: remove", c->id);
 	(void)pthread_mutex_unlock(&c->op);
@@ -206,6 +208,7 @@ void ctr_ended(struct ctr *c, int64_t time_ns, int64_t exit_code, bool oom, cons
 	die_event(c, time_ns, exit_code, started_at);
 	(void)pthread_mutex_lock(&c->lock);
 	c->status = CTR_EXITED;
+	c->unclean = true;
 	ctr_wake_waits(c, "next-exit", exit_code);
 	(void)pthread_cond_broadcast(&c->changed);
 	(void)pthread_mutex_unlock(&c->lock);
@@ -548,9 +551,7 @@ es_err *ctr_restart(struct engine *e, const char *ref, const char *signal, int64
 	c->rec->host_config->auto_remove = false;
 	(void)pthread_mutex_unlock(&c->lock);
 	err = stop(c, signal, timeout_s, &was_up);
-	(void)pthread_mutex_lock(&c->op); /* after the clean-up of the run before, which holds op */
-	if (!err)
-		ctr_clean_up(c);
+	(void)pthread_mutex_lock(&c->op);
 	if (!err)
 		err = ctr_start_locked(c);
 	(void)pthread_mutex_lock(&c->lock);

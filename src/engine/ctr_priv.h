@@ -97,6 +97,7 @@ struct ctr {
 	struct list execs;    /* struct exec, see exec.c */
 	struct monlink *link; /* to its monitor; NULL: none */
 	int run_dirfd;        /* c/ID in the exec root while it runs, else -1 */
+	bool unclean;         /* a run ended and ctr_clean_up is still to come */
 	bool monitored;       /* its monitor has not said its last word: id, run directory and cgroup are in use */
 	int rootfs_fd;        /* the overlay while it runs, else -1 */
 };

@@ -179,6 +179,15 @@ static void wait_first_record(struct ctr *c)
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
+/* A run that had ended when estibad died: its clean-up may not have been done. */
+static void finish_left_over(struct ctr *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->unclean = true;
+	(void)pthread_mutex_unlock(&c->lock);
+	ctr_finish_later(c);
+}
+
 /* The record knows no run, and there is a run directory: estibad died in a start, or between an end and its clean-up. */
 static void look_for_run(struct ctr *c)
 {
@@ -194,7 +203,7 @@ static void look_for_run(struct ctr *c)
 		wait_first_record(c);
 	}
 	if (!ctr_is_up(c))
-		ctr_finish_later(c);
+		finish_left_over(c);
 }
 
 static void recover(struct ctr *c, bool new_boot)
@@ -210,7 +219,7 @@ static void recover(struct ctr *c, bool new_boot)
 	else
 		look_for_run(c);
 	if (!was_up && !ctr_is_up(c) && c->rec->host_config->auto_remove && c->status == CTR_EXITED)
-		ctr_finish_later(c);
+		finish_left_over(c);
 }
 
 /* ---- sweeps ---- */

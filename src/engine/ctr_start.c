@@ -9,6 +9,7 @@
 #include "base/signame.h"
 #include "base/str.h"
 #include "engine/ctr_priv.h"
+#include "engine/exec_priv.h"
 #include "engine/monlink.h"
 #include "engine/netmgr.h"
 #include "engine/secprofile.h"
@@ -495,8 +496,15 @@ es_err *ctr_start_locked(struct ctr *c)
 {
 	es_autoarena *a = arena_new();
 	struct ctr_start s = { .c = c, .a = a, .rootfs_fd = -1, .netns_fd = -1, .seccomp_fd = -1, .run_dirfd = -1 };
-	es_err *err = run_steps(&s);
+	es_err *err;
+	bool unclean;
 
+	(void)pthread_mutex_lock(&c->lock);
+	unclean = c->unclean;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (unclean)
+		ctr_clean_up(c); /* faster than the clean-up that the end of the last run ordered */
+	err = run_steps(&s);
 	for (size_t i = 0; i < s.n_fds; i++)
 		if (s.fds[i].owned)
 			es_close(s.fds[i].from);
@@ -516,12 +524,14 @@ void ctr_clean_up(struct ctr *c)
 	es_autofree char *dir = ctr_run_dir(c);
 	int run_dirfd, rootfs_fd;
 
+	exec_forget_all(c);
 	ctr_wait_monitor(c);
 	ctr_purge(c->e, c->id, c);
 	netmgr_down(c->e->nets, c->id);
 	(void)pthread_mutex_lock(&c->lock);
 	run_dirfd = ES_TAKE_FD(c->run_dirfd);
 	rootfs_fd = ES_TAKE_FD(c->rootfs_fd);
+	c->unclean = false;
 	(void)pthread_mutex_unlock(&c->lock);
 	release_volumes(c, run_dirfd < 0); /* without a run there was nothing mounted that anybody was told of */
 	es_close(run_dirfd);
