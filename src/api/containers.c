@@ -178,6 +178,8 @@ static es_err *commit(struct req *r)
 	char *id;
 
 	ES_TRY(req_json(r, &body));
+	if (json_is(body, JSON_NULL)) /* docker 20.10 sends null for nothing */
+		body = NULL;
 	if (body)
 		ES_TRY(es_err_in(field_decode(r->a, docker_config_fields, body, &config), "invalid JSON"));
 	ES_TRY(ctr_commit(r->engine, r->a, container ? container : "", req_query(r, "repo"), req_query(r, "tag"),

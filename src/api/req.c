@@ -159,7 +159,7 @@ es_err *req_fields(const struct req *r, const struct field *rows, void *out)
 	struct json *body;
 
 	ES_TRY(req_json(r, &body));
-	if (!body)
+	if (!body || json_is(body, JSON_NULL))
 		return NULL;
 	return es_err_in(field_decode(r->a, rows, body, out), "invalid JSON");
 }
