@@ -5,12 +5,13 @@
 #include <time.h>
 
 #include "base/file.h"
-#include "base/list.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "engine/image_priv.h"
 #include "engine/net_priv.h"
 #include "spec/platform.h"
 #include "store/blob.h"
+#include "store/gc.h"
 #include "store/layers.h"
 
 #define SHORT_ID 12
@@ -96,6 +97,7 @@ struct pull {
 	struct job *jobs;
 	size_t n_jobs, next;
 	bool downloaded; /* some layer came over the network */
+	bool kept;       /* something is in the store that only the lease holds */
 	pthread_mutex_t lock; /* first, next, downloaded */
 };
 
@@ -286,6 +288,7 @@ static es_err *get_config(struct pull *p, const struct oci_descriptor *d, struct
 static es_err *keep(struct pull *p, const struct fetch_doc *doc, struct found *f)
 {
 	f->blobs = strv_arena_add(p->a, f->blobs, doc->digest);
+	p->kept = true;
 	return blob_put(p->net->im->store, p->lease, doc->text, doc->len, doc->digest, NULL);
 }
 
@@ -397,8 +400,7 @@ static es_err *pull_all(struct pull *p, const char **ret_id)
 es_err *image_pull(const struct image_net *net, struct arena *a, const struct image_pull *opts, const struct image_sink *sink, const char **ret_id)
 {
 	es_autoarena *own = arena_new();
-	es_autolease *lease = lease_new(net->im->store);
-	struct pull p = { .net = net, .a = own, .p = opts, .lease = lease };
+	struct pull p = { .net = net, .a = own, .p = opts, .lease = lease_new(net->im->store) };
 	const char *id = NULL;
 	es_err *err;
 
@@ -412,6 +414,9 @@ es_err *image_pull(const struct image_net *net, struct arena *a, const struct im
 	net->fetch.ops->close(p.first);
 	net_talk_done(&p.talk);
 	(void)pthread_mutex_destroy(&p.lock);
+	lease_end(p.lease);
+	if (err && p.kept)
+		log_err(gc_run(net->im->store, NULL), "collect garbage");
 	if (!err && ret_id)
 		*ret_id = id ? arena_strdup(a, id) : NULL;
 	return err;

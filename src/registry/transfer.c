@@ -388,9 +388,9 @@ static es_err *once(struct transfer *t, struct arena *a, const struct transfer_r
 	return err;
 }
 
-static bool is_redirect(const struct transfer_reply *r)
+static bool is_redirect(long status)
 {
-	return r->location && (r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 || r->status == 308);
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
 es_err *transfer_do(struct transfer *t, struct arena *a, const struct transfer_request *q, struct transfer_reply *ret)
@@ -403,8 +403,10 @@ es_err *transfer_do(struct transfer *t, struct arena *a, const struct transfer_r
 		ES_TRY(once(t, a, &now, ret));
 		next = ret->location ? transfer_resolve_url(a, now.url, ret->location) : NULL;
 		ret->location = next;
-		if (!is_redirect(ret))
+		if (!is_redirect(ret->status))
 			return NULL;
+		if (!next)
+			return es_err_new(ES_E_PROTOCOL, "%s redirects to nowhere that can be gone to", now.url);
 		/* Credentials stay with the origin that asked for them, and what began under TLS stays under TLS. */
 		if (str_starts(now.url, "https://") && !str_starts(next, "https://") && !q->unverified)
 			return es_err_new(ES_E_PROTOCOL, "%s redirects from https to %s", now.url, next);
