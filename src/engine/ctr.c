@@ -316,10 +316,16 @@ es_err *ctr_save(struct ctr *c)
 	return record_put(c->e->store, &r);
 }
 
-void ctr_save_run(struct ctr *c)
+/* Two copies of the run state: one that outlives a boot, written when a run begins and ends, and one of this boot, written at
+ * every word of the monitor. A container of --rm has the second only. */
+#define RUN_KIND "container-run"
+#define LIVE_KIND "container-live"
+
+static void put_run(struct ctr *c, bool lasting)
 {
 	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
-	struct record r = { .kind = "container-run", .id = c->id, .class = c->class };
+	es_autotx *tx = record_tx_new();
+	struct record r = { .kind = LIVE_KIND, .id = c->id, .class = RECORD_RUN };
 	struct ctr_run run;
 
 	(void)pthread_mutex_lock(&c->lock);
@@ -333,24 +339,53 @@ void ctr_save_run(struct ctr *c)
 	field_encode_text(&text, ctr_run_fields, &run);
 	(void)pthread_mutex_unlock(&c->lock);
 	r.json = es_buf_str(&text);
-	log_err(record_put(c->e->store, &r), "container %.12s: keep its state", c->id);
+	record_tx_put(tx, &r);
+	if (lasting && c->class == RECORD_DURABLE) {
+		r.kind = RUN_KIND;
+		r.class = RECORD_DURABLE;
+		record_tx_put(tx, &r);
+	}
+	log_err(record_commit(c->e->store, tx), "container %.12s: keep its state", c->id);
+}
+
+void ctr_save_run(struct ctr *c)
+{
+	put_run(c, true);
+}
+
+void ctr_save_live(struct ctr *c)
+{
+	put_run(c, false);
+}
+
+void ctr_delete_records(struct record_tx *tx, const struct ctr *c)
+{
+	record_tx_delete(tx, "container", c->id);
+	record_tx_delete(tx, RUN_KIND, c->id);
+	record_tx_delete(tx, LIVE_KIND, c->id);
+}
+
+static es_err *read_run(struct engine *e, struct arena *a, const char *kind, const char *id, struct ctr_run *run)
+{
+	struct record r;
+	es_err *err = record_get(e->store, a, kind, id, &r);
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
+		es_err_free(err);
+		return NULL;
+	}
+	ES_TRY(err);
+	*run = (struct ctr_run){ .started_at = INT64_MIN, .finished_at = INT64_MIN };
+	return field_decode_text(a, ctr_run_fields, r.json, strlen(r.json), run);
 }
 
 static void load_run(struct engine *e, struct ctr *c)
 {
 	es_autoarena *a = arena_new();
 	struct ctr_run run = { .started_at = INT64_MIN, .finished_at = INT64_MIN };
-	struct record r;
-	es_err *err = record_get(e->store, a, "container-run", c->id, &r);
 
-	if (!err)
-		err = field_decode_text(a, ctr_run_fields, r.json, strlen(r.json), &run);
-	if (err) {
-		if (es_err_class(err) != ES_E_NOT_FOUND)
-			log_line(LOG_L_WARN, "container %.12s: state: %s", c->id, es_err_text(err));
-		es_err_free(err);
-		return;
-	}
+	log_err(read_run(e, a, RUN_KIND, c->id, &run), "container %.12s: state", c->id);
+	log_err(read_run(e, a, LIVE_KIND, c->id, &run), "container %.12s: state", c->id);
 	for (size_t i = 0; i < CTR_STATUS_N; i++)
 		if (str_eq(run.status, ctr_status_name[i]))
 			c->status = (enum ctr_status)i;

@@ -137,8 +137,7 @@ static es_err *forget(struct ctr *c)
 
 	if (c->gone)
 		return NULL;
-	record_tx_delete(tx, "container", c->id);
-	record_tx_delete(tx, "container-run", c->id);
+	ctr_delete_records(tx, c);
 	ES_TRY(record_commit(c->e->store, tx));
 	ctr_take_out(c->e, c);
 	(void)pthread_mutex_lock(&c->lock);
@@ -364,7 +363,7 @@ static void on_record(struct ctr *c, const struct mon_record *r)
 		if (strcmp(rows[i].event, r->event) == 0)
 			rows[i].on(c, r);
 	if (!r->final)
-		ctr_save_run(c);
+		ctr_save_live(c);
 }
 
 /* The monitor is gone: its journal has the truth; without a last word the container died with it. */

@@ -125,7 +125,10 @@ es_err *ctr_reindex(struct engine *e, struct ctr *c, const char *new_name) ES_CH
 struct ctr **ctr_snapshot(struct engine *e, size_t *ret_n);
 /* Write the record / the run state to the store. */
 es_err *ctr_save(struct ctr *c) ES_CHECKED;
-void ctr_save_run(struct ctr *c); /* an error is logged: the journal has the truth */
+/* An error is logged: the journal has the truth. RUN: a run began or ended, which outlives a boot; LIVE: anything else. */
+void ctr_save_run(struct ctr *c);
+void ctr_save_live(struct ctr *c);
+void ctr_delete_records(struct record_tx *tx, const struct ctr *c);
 es_err *ctr_load_all(struct engine *e) ES_CHECKED;
 /* Event of type container with docker's attributes; EXTRA: key, value, …, NULL. */
 void ctr_event(struct ctr *c, const char *action, ...) __attribute__((sentinel));

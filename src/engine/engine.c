@@ -101,7 +101,7 @@ static es_err *net_save(void *self, const char *container_id, struct json *endpo
 	if (in_force && c->net_arena)
 		c->networks = json_copy(c->net_arena, in_force);
 	(void)pthread_mutex_unlock(&c->lock);
-	ctr_save_run(c);
+	ctr_save_live(c);
 	return ctr_save(c);
 }
 

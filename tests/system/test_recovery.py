@@ -497,7 +497,7 @@ def test_recorded_pid_is_another_process():
                                            (f'"pid":{pid}', f'"pid":{bystander.pid}', f'%"pid":{pid}%')).rowcount
             con.commit()
             con.close()
-        assert changed == 1
+        assert changed >= 1
         d.start()
         until(lambda: state(d, 'some')['Status'] == 'exited')
         assert bystander.poll() is None
