@@ -56,6 +56,32 @@ static es_err *v1_memory_pair(const struct cgroup *cg, int64_t limit, int64_t sw
 	return cgroup_put_i64(cg, "memory", "memory.memsw.limit_in_bytes", swap);
 }
 
+/* Since 5.11 the kernel knows no other way than counting the groups below. */
+static es_err *v1_hierarchy(const struct cgroup *cg, struct field_opt_bool want)
+{
+	int64_t have = 1;
+
+	if (!want.set)
+		return NULL;
+	ES_TRY(cgroup_get_i64(cg, "memory", "memory.use_hierarchy", &have));
+	if (want.v == (have != 0))
+		return NULL;
+	return es_err_in(cgroup_put(cg, "memory", "memory.use_hierarchy", want.v ? "1" : "0"), "useHierarchy");
+}
+
+/* Linux 5.16 gave this limit up: first it refused, later it takes the number and does nothing. */
+static es_err *v1_kernel_memory(const struct cgroup *cg, int64_t limit)
+{
+	int64_t now = 0;
+
+	ES_TRY(cgroup_put_i64(cg, "memory", "memory.kmem.limit_in_bytes", limit));
+	ES_TRY(cgroup_get_i64(cg, "memory", "memory.kmem.limit_in_bytes", &now));
+	if (now > limit)
+		return es_err_new(ES_E_UNSUPPORTED,
+				  "this kernel has no limit for kernel memory (memory.kmem.limit_in_bytes)");
+	return NULL;
+}
+
 static es_err *v1_memory(const struct cgroup *cg, const struct oci_memory *m)
 {
 	int64_t limit = m->limit.set ? m->limit.v : 0, swap = m->swap.set ? m->swap.v : 0;
@@ -70,29 +96,54 @@ static es_err *v1_memory(const struct cgroup *cg, const struct oci_memory *m)
 		ES_TRY(cgroup_put_i64(cg, "memory", "memory.memsw.limit_in_bytes", swap));
 	if (m->reservation.set && m->reservation.v)
 		ES_TRY(cgroup_put_i64(cg, "memory", "memory.soft_limit_in_bytes", m->reservation.v));
+	if (m->kernel.set && m->kernel.v > 0)
+		ES_TRY(es_err_in(v1_kernel_memory(cg, m->kernel.v), "kernel"));
 	if (m->kernel_tcp.set && m->kernel_tcp.v)
 		ES_TRY(cgroup_put_i64(cg, "memory", "memory.kmem.tcp.limit_in_bytes", m->kernel_tcp.v));
 	if (m->swappiness.set && m->swappiness.v >= 0)
 		ES_TRY(cgroup_put_i64(cg, "memory", "memory.swappiness", m->swappiness.v));
 	if (m->disable_oom_killer.set && m->disable_oom_killer.v)
 		ES_TRY(cgroup_put(cg, "memory", "memory.oom_control", "1"));
+	return v1_hierarchy(cg, m->use_hierarchy);
+}
+
+/* What v1 had and v2 has not is refused by name, unless the value asks for what v2 does anyway. */
+static es_err *v2_memory_missing(const struct oci_memory *m)
+{
+	const struct {
+		const char *field;
+		bool used;
+	} rows[] = {
+		{ "kernel", m->kernel.set && m->kernel.v > 0 },
+		{ "kernelTCP", m->kernel_tcp.set && m->kernel_tcp.v > 0 },
+		{ "swappiness", m->swappiness.set && m->swappiness.v >= 0 },
+		{ "disableOOMKiller", m->disable_oom_killer.set && m->disable_oom_killer.v },
+		{ "useHierarchy", m->use_hierarchy.set && !m->use_hierarchy.v },
+	};
+
+	for (size_t i = 0; i < ES_N(rows); i++)
+		if (rows[i].used)
+			return es_err_new(ES_E_UNSUPPORTED, "%s: cgroup v2 has no such setting", rows[i].field);
 	return NULL;
 }
 
 /* v2's swap limit is swap alone; OCI's is memory plus swap. */
 static es_err *v2_memory(const struct cgroup *cg, const struct oci_memory *m)
 {
-	if (m->swap.set && m->swap.v) {
-		int64_t swap = m->swap.v;
+	int64_t swap = m->swap.set ? m->swap.v : 0;
 
-		if (swap > 0) {
-			if (!m->limit.set || m->limit.v <= 0)
-				return es_err_new(ES_E_INVALID, "linux.resources.memory: swap is set, limit is not");
-			if (swap < m->limit.v)
-				return es_err_new(ES_E_INVALID, "linux.resources.memory: memory+swap is less than memory");
-			swap -= m->limit.v;
-		}
-		ES_TRY(put_max(cg, "memory", "memory.swap.max", swap));
+	ES_TRY(v2_memory_missing(m));
+	if (m->limit.set && m->limit.v == -1 && swap == 0)
+		swap = -1;
+	if (swap > 0) {
+		if (!m->limit.set || m->limit.v <= 0)
+			return es_err_new(ES_E_INVALID, "swap is set, limit is not");
+		if (swap < m->limit.v)
+			return es_err_new(ES_E_INVALID, "memory+swap is less than memory");
+		swap -= m->limit.v;
+		ES_TRY(cgroup_put_i64(cg, "memory", "memory.swap.max", swap));
+	} else if (swap < 0) {
+		ES_TRY(cgroup_put(cg, "memory", "memory.swap.max", "max"));
 	}
 	if (m->limit.set && m->limit.v)
 		ES_TRY(put_max(cg, "memory", "memory.max", m->limit.v));
@@ -217,11 +268,18 @@ static es_err *apply_block_io(const struct cgroup *cg, const struct oci_block_io
 	if (b->leaf_weight.set && b->leaf_weight.v)
 		ES_TRY(cgroup_put_i64(cg, "blkio", "blkio.leaf_weight", b->leaf_weight.v));
 	FIELD_LIST_EACH(const struct oci_weight_device, d, &b->weight_device) {
-		if (!d->weight.set)
-			continue;
-		snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor, (long long)d->weight.v);
-		ES_TRY(cgroup_is_v2(cg) ? cgroup_put(cg, "io", "io.bfq.weight", text)
-					: cgroup_put(cg, "blkio", "blkio.weight_device", text));
+		if (d->weight.set) {
+			snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor,
+				 (long long)d->weight.v);
+			ES_TRY(cgroup_is_v2(cg) ? cgroup_put(cg, "io", "io.bfq.weight", text)
+						: cgroup_put(cg, "blkio", "blkio.weight_device", text));
+		}
+		if (d->leaf_weight.set) {
+			snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor,
+				 (long long)d->leaf_weight.v);
+			ES_TRY(es_err_in(cgroup_put(cg, "blkio", "blkio.leaf_weight_device", text),
+					 "weightDevice.leafWeight"));
+		}
 	}
 	const struct throttle rows[] = {
 		{ &b->read_bps, "blkio.throttle.read_bps_device", "rbps" },

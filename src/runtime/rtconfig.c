@@ -105,7 +105,6 @@ es_err *rtconfig_check(const struct oci_spec *s)
 		{ "linux.intelRdt", s->linux_->intel_rdt != NULL },
 		{ "linux.netDevices", s->linux_->net_devices && s->linux_->net_devices->n },
 		{ "linux.mountLabel", !str_empty(s->linux_->mount_label) },
-		{ "process.execCPUAffinity", s->process->exec_cpu_affinity != NULL },
 	};
 	for (size_t i = 0; i < ES_N(unsupported); i++)
 		if (unsupported[i].used)

@@ -48,8 +48,9 @@ struct joining {
 
 static es_err *become_child(struct joining *j)
 {
-	char go;
+	const struct oci_cpu_affinity *cpus = j->process.exec_cpu_affinity;
 	char *command = NULL;
+	char go;
 
 	ES_TRY(rtproc_seal_fds(&j->proc));
 	if (syscall(SYS_setsid) < 0)
@@ -59,6 +60,8 @@ static es_err *become_child(struct joining *j)
 	ES_TRY(rtproc_limits(&j->proc, j->host_proc));
 	if (file_read_some(j->hear, &go, 1) != 1)
 		return es_err_new(ES_E_CANCELLED, "the runtime went away");
+	if (cpus)
+		ES_TRY(rtproc_run_on(cpus->final, "process.execCPUAffinity.final"));
 	ES_TRY(ns_join_of(j->init, j->ns));
 	if (j->ns & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
 		return es_err_sys(errno, "become root of the user namespace");
@@ -240,6 +243,8 @@ static es_err *start(struct joining *j)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)v2;
 	}
+	if (j->process.exec_cpu_affinity) /* before the process is in the container's cgroup; it inherits this */
+		ES_TRY(rtproc_run_on(j->process.exec_cpu_affinity->initial, "process.execCPUAffinity.initial"));
 	ES_TRY(ns_join_of(j->init, j->ns_by_parent));
 	j->pid = clone_call(&args, &j->stack, child, j);
 	if (j->pid < 0)

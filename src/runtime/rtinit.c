@@ -171,11 +171,20 @@ static es_err *attach_root(struct work *w)
 	struct rtinit *in = w->in;
 	es_autoclose int place = open(in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	es_autoclose int fd = -1;
+	es_err *err;
 
 	if (place < 0)
 		return es_err_sys(errno, "root file system %s", in->rootfs);
 	ES_TRY(root_mount(in, place, &fd));
-	ES_TRY(es_err_in(mount_attach(fd, place), "root file system"));
+	err = mount_attach(fd, place);
+	if (err && fd == in->rootfs_fd) {
+		es_err_drop(err);
+		return es_err_new(ES_E_CONFLICT,
+				  "annotation " OCI_RUNTIME_ROOTFS_FD ": %d is no detached mount, or has been used; "
+				  "before Linux 6.15 one serves one start",
+				  fd);
+	}
+	ES_TRY(es_err_in(err, "root file system"));
 	w->root = ES_TAKE_FD(fd);
 	return NULL;
 }

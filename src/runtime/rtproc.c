@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "sys/clone.h"
 #include "sys/seccomp.h"
 
 #define RTPROC_PASSWD_MAX (4u << 20)
@@ -228,6 +229,38 @@ static es_err *set_scheduler(const struct oci_scheduler *s)
 	return syscall(SYS_sched_setattr, 0, &attr, 0u) < 0 ? es_err_sys(errno, "process.scheduler") : NULL;
 }
 
+static es_err *cpu_range(char *word, cpu_set_t *set)
+{
+	char *dash = strchr(word, '-');
+	uint64_t first, last;
+
+	if (dash)
+		*dash++ = '\0';
+	ES_TRY(str_to_u64(word, 10, &first));
+	ES_TRY(str_to_u64(dash ? dash : word, 10, &last));
+	if (first > last || last >= CPU_SETSIZE)
+		return es_err_new(ES_E_INVALID, "%s-%s is no range of processors", word, dash ? dash : word);
+	for (; first <= last; first++)
+		CPU_SET(first, set);
+	return NULL;
+}
+
+es_err *rtproc_run_on(const char *list, const char *field)
+{
+	es_autostrv words = NULL;
+	cpu_set_t set;
+
+	if (str_empty(list))
+		return NULL;
+	CPU_ZERO(&set);
+	words = strv_split(list, ',');
+	for (char **w = words; *w; w++)
+		ES_TRY(es_err_in(cpu_range(str_trim(*w), &set), "%s", field));
+	if (syscall(SYS_sched_setaffinity, 0, sizeof set, &set) < 0)
+		return es_err_sys(errno, "%s: \"%s\"", field, list);
+	return NULL;
+}
+
 es_err *rtproc_limits(struct rtproc *r, int proc)
 {
 	if (r->lsm_text) {
@@ -378,6 +411,7 @@ es_err *rtproc_become(struct rtproc *r)
 	ES_TRY(own_keyring(r->keyring));
 	ES_TRY(write_label(r));
 	set_home(r);
+	clone_default_signals();
 	if (r->p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return es_err_sys(errno, "no_new_privs");
 	if (r->seccomp && !r->p->no_new_privileges)
@@ -450,7 +484,6 @@ es_err *rtproc_exec(const struct rtproc *r, const char *path)
 
 	if (r->seccomp && r->p->no_new_privileges)
 		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
-	signal(SIGPIPE, SIG_DFL); /* we ignore it, and an ignored signal would stay ignored in the container */
 	execve(path, r->p->args, r->env);
 	return es_err_new(ES_E_INVALID, "exec %s: %s", path, lower_error(errno, why, sizeof why));
 }

@@ -25,6 +25,9 @@ struct rtproc {
 	int lsm_fd;                      /* that file, opened by the child */
 };
 
+/* Run the caller on the processors of LIST ("0-3,7"); NULL or "" changes nothing. FIELD is its JSON path. */
+es_err *rtproc_run_on(const char *list, const char *field) ES_CHECKED;
+
 /* CONTAINER is the container's config (its seccomp profile and label hold for exec too); P the process. */
 es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,
 		       struct rtproc *ret) ES_CHECKED;

@@ -2,6 +2,7 @@
 /* clone.c: the few lines of assembly that clone3(2) with an own stack needs. */
 #include "sys/clone.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -104,4 +105,16 @@ pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (
 	if (pid == 0)
 		_exit(fn(arg));
 	return (pid_t)pid;
+}
+
+/* The kernel's struct sigaction differs between machines in the order of its members, but zeroes mean SIG_DFL, no flags
+ * and an empty mask on all of them. Raw calls: a C library may hold a lock that we share with our parent. */
+void clone_default_signals(void)
+{
+	const uint64_t dfl[8] = {0}, none = 0;
+
+	for (int sig = 1; sig <= 64; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof none);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
 }

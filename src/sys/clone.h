@@ -19,3 +19,6 @@ void clone_stack_done(struct clone_stack *s); /* zeroed struct is fine */
  * the child shares memory, errno and allocator with the calling thread: the two must take turns (CLONE_VFORK, or the
  * parent waits on a descriptor). Without CLONE_VM, STACK is NULL and the child has a copy. -errno on failure. */
 pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg), void *arg);
+/* In a child, before exec: every signal has its default action and none is blocked. CLONE_CLEAR_SIGHAND takes care of
+ * handlers only; a signal that our caller ignored (nohup, a daemon) would stay ignored in the program. */
+void clone_default_signals(void);

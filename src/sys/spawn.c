@@ -65,19 +65,6 @@ static int arrange_fds(struct spawn_child *c)
 	return 0;
 }
 
-/* CLONE_CLEAR_SIGHAND takes care of handlers, but what the parent ignores stays ignored. The C library keeps its own
- * signals (32 and 33) from us, and glibc's posix_spawn makes children that ignore them: so without it. All zero is SIG_DFL. */
-static void stop_ignoring(void)
-{
-	static const struct {
-		uint64_t handler, flags, restorer, mask;
-	} dfl;
-
-	for (int sig = 1; sig <= 64; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			(void)syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof dfl.mask);
-}
-
 static int child(void *arg)
 {
 	struct spawn_child *c = arg;
@@ -85,7 +72,6 @@ static int child(void *arg)
 	char *const no_env[] = { NULL };
 	const char *const only_path[] = { s->path, NULL };
 	const char *const *argv = s->argv ? s->argv : only_path;
-	sigset_t none;
 	int rc;
 
 	if (s->new_session && setsid() < 0)
@@ -97,9 +83,7 @@ static int child(void *arg)
 	rc = arrange_fds(c);
 	if (rc)
 		return rc;
-	stop_ignoring();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	clone_default_signals();
 	execve(s->path, (char *const *)(uintptr_t)argv, s->env ? s->env : no_env);
 	return failed(c, "exec");
 }

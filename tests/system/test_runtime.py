@@ -505,3 +505,54 @@ def test_refused_by_name(b):
                        (["state", "../x"], "invalid container ID format"), (["checkpoint", "c"], "no such command")):
         r = b.call(*args)
         assert r.returncode == 1 and text in r.stderr
+
+
+def test_signals_are_reset(b):
+    """What the caller ignores or blocks is not passed on, by run nor by exec."""
+    prefix = ["/usr/bin/python3", "-c", "import os, signal, sys\n"
+              "for s in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:\n    signal.signal(s, signal.SIG_IGN)\n"
+              "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})\nos.execvp(sys.argv[1], sys.argv[1:])"]
+    b.prefix = prefix + b.prefix
+    b.c["process"]["args"] = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+    want = [f"Sig{w}:\t" + "0" * 16 for w in ("Blk", "Ign")]
+    assert b.run().stdout.splitlines() == want
+    b.start()
+    assert b.call("exec", "c", *b.config("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")["process"]["args"]).stdout.splitlines() == want
+
+
+def test_memory_fields_are_applied_or_refused(b):
+    if b.prefix or not os.path.isdir("/sys/fs/cgroup/memory"):
+        pytest.skip("the v2 tree of this machine has no memory controller")
+    for memory, text in (({"kernel": 64 << 20}, "linux.resources.memory: kernel"),
+                         ({"useHierarchy": False}, "linux.resources.memory: useHierarchy")):
+        b.c["linux"]["resources"]["memory"] = memory
+        r = b.run()
+        assert r.returncode == 1 and text in r.stderr and b.left() == []
+    b.c["linux"]["resources"]["memory"] = {"kernel": -1, "useHierarchy": True, "swappiness": 10}
+    assert b.run().returncode == 0
+
+
+def test_exec_cpu_affinity(b):
+    b.c["process"]["execCPUAffinity"] = {"initial": "0", "final": "1"}
+    if os.cpu_count() < 2:
+        pytest.skip("one processor")
+    b.start(script="grep Cpus_allowed_list /proc/self/status; sleep 1000")
+    assert b.call("exec", "c", "grep", "Cpus_allowed_list", "/proc/self/status").stdout.split() == ["Cpus_allowed_list:", "1"]
+    assert (b.path / "out").read_text().split()[1] == f"0-{os.cpu_count() - 1}"  # the first process has nothing to do with it
+    process = b.c["process"] | {"args": ["true"], "execCPUAffinity": {"final": "7-x"}}
+    (b.path / "process.json").write_text(json.dumps(process))
+    assert "process.execCPUAffinity.final" in b.call("exec", "-p", "process.json", "c").stderr
+
+
+def test_root_descriptor_that_was_used_is_told(b):
+    """Before Linux 6.15 a start uses the detached mount up; what the runtime meets then is a mount that it cannot attach."""
+    holder = subprocess.Popen(["unshare", "-m", "sh", "-c", "echo; exec sleep 60"], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    fd = os.open(f"/proc/{holder.pid}/root{b.rootfs}", os.O_PATH)
+    b.c["annotations"] = {"org.estiba.rootfs.fd": str(fd)}
+    del b.c["root"]
+    r = b.run(pass_fds=(fd,))
+    holder.kill()
+    holder.wait()
+    os.close(fd)
+    assert r.returncode == 1 and f"annotation org.estiba.rootfs.fd: {fd} is no detached mount, or has been used" in r.stderr
