@@ -577,6 +577,7 @@ static es_err *write_config(struct build *b, struct builder_result *ret)
 	image.rootfs.type = "layers";
 	image.config = st->conf.config;
 	image.author = st->conf.author;
+	image.comment = NULL; /* the base's */
 	image.parent = NULL;
 	if (!image.architecture) { /* from scratch */
 		image.architecture = oci_machine_arch();

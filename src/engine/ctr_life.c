@@ -204,6 +204,7 @@ void ctr_ended(struct ctr *c, int64_t time_ns, int64_t exit_code, bool oom, cons
 	free(c->error);
 	c->error = str_empty(error) ? NULL : es_xstrdup(error);
 	(void)pthread_mutex_unlock(&c->lock);
+	netmgr_ended(c->e->nets, c->id);
 	die_event(c, time_ns, exit_code, started_at);
 	(void)pthread_mutex_lock(&c->lock);
 	c->status = CTR_EXITED;

@@ -90,6 +90,9 @@ struct netmgr_sandbox {
 /* All or nothing. RET in A. Errors in docker's words, "driver failed programming external connectivity on endpoint NAME (ID): …". */
 es_err *netmgr_up(struct netmgr *m, struct arena *a, const struct netmgr_start *s, struct netmgr_sandbox *ret) ES_CHECKED;
 void netmgr_sandbox_done(struct netmgr_sandbox *s);
+/* Its processes are gone, netmgr_down comes later, off the path: tell that the networks are left, which docker does before the
+ * container's death is told. */
+void netmgr_ended(struct netmgr *m, const char *container_id);
 /* Ended (or never started): take everything back. Not up: nothing. */
 void netmgr_down(struct netmgr *m, const char *container_id);
 /* Is there a sandbox of ID since the last daemon? Which ones: ids in A. The engine calls netmgr_down for the dead. */

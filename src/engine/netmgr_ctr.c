@@ -648,17 +648,25 @@ static struct box *box_new(const struct netmgr_start *s)
 	return b;
 }
 
-/* Everything that UP did; also of a half-made box. */
-static void undo(struct netmgr *m, const struct box *b)
+/* Once, however it goes on. */
+static void tell_left(struct netmgr *m, struct box *b)
 {
-	network_unpublish(m->cfg.network, b->id);
 	FIELD_LIST_EACH(struct box_endpoint, ep, &b->endpoints) {
 		const struct net *n = netmgr_by_id(m, ep->network_id);
 
-		endpoint_down(m, ep);
-		if (n)
+		if (n && !b->left)
 			netmgr_event(m, "disconnect", n, b->id);
 	}
+	b->left = true;
+}
+
+/* Everything that UP did; also of a half-made box. */
+static void undo(struct netmgr *m, struct box *b)
+{
+	network_unpublish(m->cfg.network, b->id);
+	FIELD_LIST_EACH(struct box_endpoint, ep, &b->endpoints)
+		endpoint_down(m, ep);
+	tell_left(m, b);
 	network_ns_drop(m->cfg.network, b->id);
 }
 
@@ -747,6 +755,15 @@ void netmgr_sandbox_done(struct netmgr_sandbox *s)
 	s->hold_fds = NULL;
 	s->n_hold = 0;
 	s->netns_fd = -1;
+}
+
+void netmgr_ended(struct netmgr *m, const char *container_id)
+{
+	NETMGR_WITH_LOCK(m);
+	struct box *b = netmgr_box(m, container_id);
+
+	if (b)
+		tell_left(m, b);
 }
 
 void netmgr_down(struct netmgr *m, const char *container_id)

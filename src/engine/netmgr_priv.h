@@ -41,6 +41,7 @@ struct box {
 	const char *id, *name;
 	struct field_list endpoints; /* box_endpoint */
 	struct field_list ports;     /* box_port */
+	bool left;                   /* that its networks are left has been told; not recorded */
 };
 extern const struct field box_fields[];
 

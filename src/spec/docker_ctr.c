@@ -7,10 +7,10 @@
 #define T struct docker_health_config
 const struct field docker_health_config_fields[] = {
 	F_STRV(T, test, "Test", OMIT),
-	F_I64(T, interval, "Interval", OMIT),
-	F_I64(T, timeout, "Timeout", OMIT),
-	F_I64(T, start_period, "StartPeriod", OMIT),
-	F_I64(T, start_interval, "StartInterval", OMIT),
+	F_I64(T, interval, "Interval", OMIT | FIELD_DURATION),
+	F_I64(T, timeout, "Timeout", OMIT | FIELD_DURATION),
+	F_I64(T, start_period, "StartPeriod", OMIT | FIELD_DURATION),
+	F_I64(T, start_interval, "StartInterval", OMIT | FIELD_DURATION),
 	F_I64(T, retries, "Retries", OMIT),
 	F_END,
 };
