@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_load.c: estiba load. */
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "cli/progress.h"
 #include "cli/stream.h"
@@ -19,7 +20,13 @@ static const struct opt options[] = {
 
 static es_err *open_input(const char *path, int *ret_fd)
 {
+	struct stat st;
+
 	*ret_fd = str_empty(path) ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+	if (*ret_fd >= 0 && fstat(*ret_fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		es_close(ES_TAKE_FD(*ret_fd));
+		return es_err_new(ES_E_INVALID, "read %s: is a directory", str_empty(path) ? "standard input" : path);
+	}
 	if (*ret_fd >= 0)
 		return NULL;
 	return errno == ENOENT ? es_err_new(ES_E_NOT_FOUND, "open %s: no such file or directory", path) : es_err_sys(errno, "open %s", path);
