@@ -4,8 +4,8 @@
 #include "api/route.h"
 #include "base/str.h"
 #include "engine/ctr.h"
-#include "engine/image.h"
-#include "engine/volume.h"
+#include "catalog/image.h"
+#include "catalog/volume.h"
 #include "spec/docker_image.h"
 
 static int64_t count_users(const struct field_list *containers, const char *image_id)

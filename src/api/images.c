@@ -5,7 +5,7 @@
 #include "api/route.h"
 #include "base/str.h"
 #include "engine/engine.h"
-#include "engine/image_io.h"
+#include "catalog/image_io.h"
 
 static es_err *list(struct req *r)
 {

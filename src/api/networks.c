@@ -4,7 +4,7 @@
 #include "api/route.h"
 #include "base/str.h"
 #include "engine/engine.h"
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 
 static struct netmgr *nets(const struct req *r)
 {

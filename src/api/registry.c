@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "codec/base64.h"
 #include "engine/engine.h"
-#include "engine/image_net.h"
+#include "catalog/image_net.h"
 
 #define AUTH_HEADER "X-Registry-Auth"
 #define AUTH_MAX (64u << 10) /* bytes of a header with a token */

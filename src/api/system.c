@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "engine/ctr.h"
 #include "engine/events.h"
-#include "engine/image.h"
+#include "catalog/image.h"
 #include "spec/oci_image.h"
 
 #define SMALL_FILE_MAX 65536

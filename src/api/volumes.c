@@ -3,7 +3,7 @@
 #include "api/reply.h"
 #include "api/route.h"
 #include "engine/engine.h"
-#include "engine/volume.h"
+#include "catalog/volume.h"
 
 struct listing {
 	struct field_list volumes; /* docker_volume */

@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "engine/ctr_priv.h"
 #include "engine/events.h"
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 #include "store/snapshot.h"
 #include "sys/cgroup.h"
 

@@ -8,7 +8,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "engine/ctr_priv.h"
-#include "engine/volume.h"
+#include "catalog/volume.h"
 
 struct resolve {
 	struct engine *e;

@@ -6,7 +6,7 @@
 
 #include "engine/ctr.h"
 #include "engine/engine_priv.h"
-#include "engine/image.h"
+#include "catalog/image.h"
 #include "store/record.h"
 
 #define CTR_RECORD_VERSION 1

@@ -16,7 +16,7 @@
 #include "base/str.h"
 #include "engine/ctr_priv.h"
 #include "engine/monlink.h"
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 #include "store/snapshot.h"
 #include "sys/spawn.h"
 

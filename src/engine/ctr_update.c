@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/ctr_priv.h"
-#include "engine/image_io.h"
+#include "catalog/image_io.h"
 #include "engine/monlink.h"
 #include "spec/oci_runtime.h"
 #include "sys/spawn.h"

@@ -17,8 +17,8 @@
 #include "engine/fetchproc.h"
 #include "engine/imgbuild.h"
 #include "engine/monlink.h"
-#include "engine/netmgr.h"
-#include "engine/volume.h"
+#include "catalog/netmgr.h"
+#include "catalog/volume.h"
 
 #define DEFER_THREADS 2
 #define NETNS_POOL 4 /* namespaces made ahead */

@@ -6,8 +6,8 @@
 
 #include "base/list.h"
 #include "engine/engine.h"
-#include "engine/image.h"
-#include "engine/image_net.h"
+#include "catalog/image.h"
+#include "catalog/image_net.h"
 #include "sys/cgroup.h"
 
 struct events;

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/ctr_priv.h"
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 #include "engine/secprofile.h"
 #include "spec/oci_runtime.h"
 #include "sys/mount.h"

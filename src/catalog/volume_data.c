@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "engine/volume.h"
-#include "engine/volume_priv.h"
+#include "catalog/volume.h"
+#include "catalog/volume_priv.h"
 #include "sys/mount.h"
 
 #define DEPTH_MAX 512       /* of directories; a path of the kernel has at most 4096 bytes, so 2048 */

@@ -2,7 +2,7 @@
 /* image_io.h: images in and out: load, save, import, and making one from a container's changes. */
 #pragma once
 
-#include "engine/image.h"
+#include "catalog/image.h"
 #include "store/lease.h"
 #include "store/snapshot.h"
 

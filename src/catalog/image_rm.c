@@ -2,7 +2,7 @@
 /* image_rm.c: docker's rules for removing images, and prune. */
 #include "base/log.h"
 #include "base/str.h"
-#include "engine/image_priv.h"
+#include "catalog/image_priv.h"
 #include "store/gc.h"
 #include "store/layers.h"
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
-#include "engine/netmgr_priv.h"
+#include "catalog/netmgr_priv.h"
 #include "network/hostfiles.h"
 #include "store/record.h"
 

@@ -4,7 +4,7 @@
 
 #include "base/rand.h"
 #include "base/str.h"
-#include "engine/netmgr_priv.h"
+#include "catalog/netmgr_priv.h"
 
 /* Where subnets come from when the user names none: docker's first for the default bridge, then /24s instead of docker's
  * /16s, which run out after 30 networks. Whatever a route of the host covers is passed over. */

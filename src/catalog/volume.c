@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* volume.c: named and anonymous local volumes. */
-#include "engine/volume.h"
+#include "catalog/volume.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
-#include "engine/volume_priv.h"
+#include "catalog/volume_priv.h"
 #include "store/record.h"
 #include "sys/mount.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "engine/image_priv.h"
-#include "engine/net_priv.h"
+#include "catalog/image_priv.h"
+#include "catalog/net_priv.h"
 #include "store/blob.h"
 #include "store/layerprog.h"
 #include "store/layers.h"

@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "engine/volume.h"
+#include "catalog/volume.h"
 
 struct house {
 	char root[64];

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "engine/image_net.h"
+#include "catalog/image_net.h"
 
 #define NET_LINE_MAX (64u << 10)
 

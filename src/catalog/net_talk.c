@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net_talk.c: progress of pull and push in docker's lines, and what both remember of layers. */
-#include "engine/net_priv.h"
+#include "catalog/net_priv.h"
 
 #include <inttypes.h>
 #include <poll.h>

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 
 #define NETMGR_RECORD_VERSION 1
 #define NETMGR_RECORD_MAX (1u << 20) /* bytes of one record */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image.c: records of images and of their names: find, add, tag. */
-#include "engine/image.h"
+#include "catalog/image.h"
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "engine/image_priv.h"
+#include "catalog/image_priv.h"
 #include "store/blob.h"
 #include "store/layers.h"
 

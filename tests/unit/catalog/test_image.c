@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_image.c: images in a store of their own: names, list, rmi's rules, import, commit, save and load. Needs root. */
-#include "engine/image.h"
+#include "catalog/image.h"
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "check.h"
-#include "engine/image_io.h"
+#include "catalog/image_io.h"
 #include "store/layers.h"
 #include "store/record.h"
 #include "store/tmproot.h"

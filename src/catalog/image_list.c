@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "engine/image_priv.h"
+#include "catalog/image_priv.h"
 #include "store/layers.h"
 
 static const char *const list_filters[] = { "before", "dangling", "label", "label!", "reference", "since", "until", NULL };

@@ -5,7 +5,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "engine/image_net.h"
+#include "catalog/image_net.h"
 #include "store/blob.h"
 
 #define T struct image_remote

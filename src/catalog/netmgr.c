@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* netmgr.c: network records: open, create, list, inspect, remove, prune. */
-#include "engine/netmgr.h"
+#include "catalog/netmgr.h"
 
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
-#include "engine/netmgr_priv.h"
+#include "catalog/netmgr_priv.h"
 #include "store/record.h"
 
 #define OPT_NAME "com.docker.network.bridge.name"

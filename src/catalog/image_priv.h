@@ -2,7 +2,7 @@
 /* image_priv.h: what image*.c share: the record of an image and its names. */
 #pragma once
 
-#include "engine/image.h"
+#include "catalog/image.h"
 #include "store/record.h"
 
 #define IMAGE_KIND "image" /* id: digest of the config; ref: parent image */

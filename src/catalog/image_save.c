@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/tar.h"
-#include "engine/image_io.h"
-#include "engine/image_priv.h"
+#include "catalog/image_io.h"
+#include "catalog/image_priv.h"
 #include "store/blob.h"
 #include "store/layers.h"
 

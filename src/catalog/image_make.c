@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "builder/buildconf.h"
 #include "builder/dockerfile.h"
-#include "engine/image_io.h"
-#include "engine/image_priv.h"
+#include "catalog/image_io.h"
+#include "catalog/image_priv.h"
 #include "spec/platform.h"
 
 /* --- changes --- */

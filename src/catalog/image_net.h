@@ -2,7 +2,7 @@
 /* image_net.h: images from and to registries: pull, push, login, and looking at what a registry has. */
 #pragma once
 
-#include "engine/image_io.h"
+#include "catalog/image_io.h"
 #include "spec/fetch.h"
 
 #define IMAGE_DOWNLOADS 3 /* layers of one pull at the same time, as docker */
