@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* build.c: POST /build (the classic builder's stream) and POST /build/prune. */
+#include "api/registry.h"
 #include "api/reply.h"
 #include "api/route.h"
 #include "base/str.h"
@@ -94,6 +95,7 @@ static es_err *read_opts(struct req *r, struct imgbuild_opts *ret)
 	ES_TRY(read_map(r, "labels", &labels));
 	ES_TRY(read_limits(r, &ret->build.limits));
 	ret->build.dockerfile = req_query(r, "dockerfile");
+	ret->build.auths = registry_auths(r);
 	ret->build.build_args = args;
 	ret->build.labels = labels;
 	ret->build.target = req_query(r, "target");

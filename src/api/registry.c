@@ -12,26 +12,56 @@
 #define AUTH_HEADER "X-Registry-Auth"
 #define AUTH_MAX (64u << 10) /* bytes of a header with a token */
 
-/* base64url of an AuthConfig. docker goes on without one that cannot be read, and so do we: the registry decides. */
-static void read_auth(struct req *r, struct fetch_auth *ret)
+/* Header NAME, base64url of JSON; NULL: none. docker goes on without one that cannot be read, and so do we: the registry decides. */
+static struct json *read_header(struct req *r, const char *name)
 {
-	const char *header = req_header(r, AUTH_HEADER);
+	const char *header = req_header(r, name);
 	size_t n = header ? strlen(header) : 0, len;
-	struct fetch_auth auth = { 0 };
+	struct json *doc;
 	unsigned char *text;
 	es_err *err;
 
-	*ret = auth;
 	if (!n || n > AUTH_MAX)
-		return;
+		return NULL;
 	text = arena_alloc(r->a, base64_decoded_max(n));
 	if (!base64_decode(header, n, BASE64_URL, text, &len) && !base64_decode(header, n, BASE64_URL_RAW, text, &len) &&
 	    !base64_decode(header, n, BASE64_STD, text, &len))
-		return;
-	err = field_decode_text(r->a, fetch_auth_fields, (const char *)text, len, &auth);
-	if (!err)
-		*ret = auth;
+		return NULL;
+	err = json_parse(r->a, (const char *)text, len, &doc);
 	es_err_free(err);
+	return err || doc->type != JSON_OBJECT ? NULL : doc;
+}
+
+static void read_auth(struct req *r, struct fetch_auth *ret)
+{
+	const struct json *doc = read_header(r, AUTH_HEADER);
+	struct fetch_auth auth = { 0 };
+	es_err *err = doc ? field_decode(r->a, fetch_auth_fields, doc, &auth) : NULL;
+
+	*ret = err ? (struct fetch_auth){ 0 } : auth;
+	es_err_free(err);
+}
+
+/* {"registry":AuthConfig}: a map at the top, which field tables know only as a member. */
+const struct field_map *registry_auths(struct req *r)
+{
+	struct json *doc = json_new_object(r->a);
+	struct auths {
+		struct field_map *map;
+	} auths = { 0 };
+	const struct field rows[] = {
+		F_MAP(struct auths, map, "auths", 0, struct fetch_auth, fetch_auth_fields),
+		F_END,
+	};
+	struct json *given = read_header(r, "X-Registry-Config");
+	es_err *err;
+
+	if (!given)
+		return NULL;
+	json_set(r->a, doc, "auths", given);
+	err = field_decode(r->a, rows, doc, &auths);
+	es_err_free(err);
+	return err ? NULL : auths.map;
 }
 
 static es_err *progress_line(void *self, const char *json)

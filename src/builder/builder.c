@@ -194,7 +194,7 @@ static es_err *load_image(struct build *b, const char *ref, const char *platform
 	char *text;
 	size_t n;
 
-	ES_TRY(r->ops->image(r->self, ref, platform, b->opts->pull, &sink, b->opts->cancel_fd, &id));
+	ES_TRY(r->ops->image(r->self, ref, platform, b->opts->pull, b->opts->auths, &sink, b->opts->cancel_fd, &id));
 	lease_hold(b->lease, id);
 	ES_TRY(blob_read(b->store, b->a, id, &text, &n));
 	ES_TRY(oci_image_decode(b->a, text, n, ret));

@@ -23,6 +23,7 @@ struct builder_opts {
 	const char *network;    /* of RUN without --network; NULL or "": "default" */
 	char *const *extra_hosts;
 	struct runner_limits limits;
+	const struct field_map *auths; /* for pulls: runner_ops.image's */
 	bool no_cache, pull;
 	bool rm;                /* say " ---> Removed intermediate container", as docker does with rm=1 */
 	int cancel_fd;          /* readable: stop; -1: never */

@@ -38,23 +38,33 @@ static es_err *pull_line(void *self, const char *json)
 	return NULL;
 }
 
-static es_err *pull_image(struct engine *e, struct arena *a, const char *ref, const char *platform, const struct runner_sink *sink,
-			  int cancel_fd, const char **ret_id)
+/* Docker Hub's credentials are under the address of its old index. */
+static const struct fetch_auth *auth_for(const struct field_map *auths, const char *domain)
+{
+	return field_map_get(auths, str_eq(domain, "docker.io") ? "https://index.docker.io/v1/" : domain);
+}
+
+static es_err *pull_image(struct engine *e, struct arena *a, const char *ref, const char *platform, const struct field_map *auths,
+			  const struct runner_sink *sink, int cancel_fd, const char **ret_id)
 {
 	struct pull_sink to = { sink };
 	const struct image_sink out = { pull_line, &to };
 	struct ref parsed;
-	const struct image_pull p = { .ref = &parsed, .platform = platform, .cancel_fd = cancel_fd };
+	struct image_pull p = { .ref = &parsed, .platform = platform, .cancel_fd = cancel_fd };
+	const struct fetch_auth *auth;
 
 	ES_TRY(ref_parse(a, ref, &parsed));
+	auth = auth_for(auths, parsed.domain);
+	if (auth)
+		p.auth = *auth;
 	ref_default_tag(&parsed);
 	if (parsed.digest)
 		parsed.tag = NULL;
 	return image_pull(&e->net, a, &p, &out, ret_id);
 }
 
-static es_err *find_image(void *self, const char *ref, const char *platform, bool pull, const struct runner_sink *sink,
-			  int cancel_fd, char **ret_image_id)
+static es_err *find_image(void *self, const char *ref, const char *platform, bool pull, const struct field_map *auths,
+			  const struct runner_sink *sink, int cancel_fd, char **ret_image_id)
 {
 	struct engine *e = self;
 	es_autoarena *a = arena_new();
@@ -63,7 +73,7 @@ static es_err *find_image(void *self, const char *ref, const char *platform, boo
 
 	if (pull || (err && es_err_class(err) == ES_E_NOT_FOUND)) {
 		es_err_drop(err);
-		err = pull_image(e, a, ref, platform, sink, cancel_fd, &id);
+		err = pull_image(e, a, ref, platform, auths, sink, cancel_fd, &id);
 	}
 	ES_TRY(err);
 	*ret_image_id = es_xstrdup(id);

@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 
+struct field_map;
+
 enum runner_mount_kind { RUNNER_M_BIND, RUNNER_M_TMPFS, RUNNER_M_N };
 
 struct runner_mount {
@@ -58,10 +60,11 @@ struct runner_ops {
 	es_err *(*run)(void *self, const struct runner_step *step, const struct runner_sink *sink, int cancel_fd,
 		       int *ret_status) ES_CHECKED;
 	/* Find image REF as a user writes it; with PULL ask its registry first, else only when it is not here. Progress
-	 * goes to SINK as JSON objects, one a call. PLATFORM: "os/arch[/variant]" or NULL for ours. *RET_IMAGE_ID is
+	 * goes to SINK as JSON objects, one a call. PLATFORM: "os/arch[/variant]" or NULL for ours. AUTHS: a registry's
+	 * name to struct fetch_auth, as X-Registry-Config has them, or NULL. *RET_IMAGE_ID is
 	 * "sha256:…" (heap). Errors: ES_E_NOT_FOUND, ES_E_UNAUTHORIZED, ES_E_CANCELLED, docker's words. */
-	es_err *(*image)(void *self, const char *ref, const char *platform, bool pull, const struct runner_sink *sink,
-			 int cancel_fd, char **ret_image_id) ES_CHECKED;
+	es_err *(*image)(void *self, const char *ref, const char *platform, bool pull, const struct field_map *auths,
+			 const struct runner_sink *sink, int cancel_fd, char **ret_image_id) ES_CHECKED;
 };
 
 struct runner {

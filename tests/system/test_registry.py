@@ -150,6 +150,28 @@ def test_layers_come_over_the_network_and_run(daemon, registry, tmp_path):
         other.close()
 
 
+def test_many_layers_both_ways(daemon, registry, bad):
+    """More layers than are sent at once; the order stays, and so does every byte."""
+    d, name = daemon, f'{registry.host}/many/app:1'
+    blobs = [layer(50_000 + i, 100 + i, f'f{i}') for i in range(12)] + [layer(50_000, 100, 'f0')]
+    bad.add_image('many', '1', blobs)
+    assert pull(d, f'{bad.host}/many')[1][-1]['status'].startswith('Status: Downloaded')
+    d.estiba('tag', f'{bad.host}/many:1', name)
+    out = d.estiba('push', name).stdout
+    assert out.count(': Preparing\n') == 13 and out.count(': Pushed\n') + out.count('already exists\n') == 13, out
+    want = [digest(t) for _, t in blobs]
+    config = json.loads(subprocess.run(['skopeo', 'inspect', '--config', '--tls-verify=false', f'docker://{name}'], check=True, capture_output=True).stdout)
+    assert config['rootfs']['diff_ids'] == want
+    manifest = json.loads(subprocess.run(['skopeo', 'inspect', '--raw', '--tls-verify=false', f'docker://{name}'], check=True, capture_output=True).stdout)
+    for entry, (_, tar) in zip(manifest['layers'], blobs):
+        path = registry.dir / 'data/docker/registry/v2/blobs/sha256' / entry['digest'][7:9] / entry['digest'][7:] / 'data'
+        assert path.stat().st_size == entry['size'] and gzip.decompress(path.read_bytes()) == tar
+    d.estiba('rmi', f'{bad.host}/many:1', name)
+    assert pull(d, f'{registry.host}/many/app')[1][-1]['status'].startswith('Status: Downloaded')
+    assert d.inspect(name)['RootFS']['Layers'] == want
+    d.estiba('rmi', name)
+
+
 def test_build_pulls_what_from_names(daemon, registry, tmp_path):
     d, name = daemon, f'{registry.host}/from/base:1'
     d.estiba('tag', 'bb:1', name)
@@ -216,6 +238,10 @@ def test_basic_auth(daemon):
             assert 'digest: sha256:' in run('push', name).stdout
             d.estiba('rmi', name)
             run('pull', name)
+            for how in ([], ['--pull']):
+                d.estiba('rmi', name, check=False)
+                built = run('build', '-q', *how, '-', input=f'FROM {name}\nENV A={client}\n').stdout
+                assert built.startswith('sha256:'), built
             run('logout', r.host)
         status, body = d.api('POST', f'/images/create?fromImage={r.host}/ann/app&tag=1', headers={'X-Registry-Auth': auth('ann', 'wrong')})
         assert (status, json.loads(body)['message']) == (500, 'unauthorized: authentication required')

@@ -70,8 +70,8 @@ static es_err *fake_run(void *self, const struct runner_step *step, const struct
 	return NULL;
 }
 
-static es_err *fake_image(void *self, const char *ref, const char *platform, bool pull, const struct runner_sink *sink, int cancel_fd,
-			  char **ret_id)
+static es_err *fake_image(void *self, const char *ref, const char *platform, bool pull, const struct field_map *auths,
+			  const struct runner_sink *sink, int cancel_fd, char **ret_id)
 {
 	struct bench *t = self;
 
