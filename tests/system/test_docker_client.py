@@ -339,3 +339,40 @@ def test_exec_in_a_container_that_is_killed(daemon):
     cli('kill', 'doomed')
     assert (session.wait(20), session.stdout.read()) == (137, b'')
     cli('rm', '-f', 'doomed')
+
+
+COMPOSE = os.environ.get('ESTIBA_TEST_COMPOSE') or shutil.which('docker-compose')
+COMPOSE_FILE = '''
+services:
+  web:
+    image: bb:1
+    command: sh -c 'echo web is up; echo page > /data/index.html; exec httpd -f -p 80 -h /data'
+    volumes: [data:/data]
+    ports: ["127.0.0.1:18081:80"]
+    networks: [front]
+    healthcheck: {test: [CMD, "true"], interval: 1s}
+    stop_grace_period: 0s
+  side:
+    image: bb:1
+    command: sh -c 'echo side is up; while :; do sleep 1; done'
+    volumes: [data:/shared:ro]
+    networks: [front]
+    depends_on: {web: {condition: service_healthy}}
+    stop_grace_period: 0s
+volumes: {data: {}}
+networks: {front: {}}
+'''
+
+
+@pytest.mark.skipif(not COMPOSE, reason='no docker-compose installed')
+def test_compose(daemon, tmp_path):
+    compose = Client(daemon, COMPOSE)
+    (tmp_path / 'compose.yaml').write_text(COMPOSE_FILE)
+    project = ('-f', tmp_path / 'compose.yaml', '-p', 'story')
+    compose(*project, 'up', '-d')
+    compose(*project, 'up', '-d')
+    assert sorted(compose.out(*project, 'ps', '--format', '{{.Name}} {{.State}}').splitlines()) == ['story-side-1 running', 'story-web-1 running']
+    assert 'web is up' in compose.out(*project, 'logs')
+    assert compose.out(*project, 'exec', '-T', 'side', 'cat', '/shared/index.html') == 'page'
+    compose(*project, 'down', '-v')
+    assert daemon.out('ps', '-aq') == daemon.out('volume', 'ls', '-q') == daemon.out('network', 'ls', '-q', '--filter', 'type=custom') == ''
