@@ -17,6 +17,8 @@
  * queue OUT of bytes that is refilled from its source; the answer is a buffer IN that is drained by the decoder. */
 struct http_client {
 	char *url, *default_port, *host;
+	http_dial *dial; /* instead of URL */
+	void *dial_self;
 	int in_fd, out_fd; /* -1: not connected */
 	bool used;         /* a request was made on this connection */
 
@@ -26,7 +28,7 @@ struct http_client {
 	bool broken;       /* the server does not take our bytes any more */
 
 	struct es_buf in; /* bytes read and not yet decoded */
-	bool in_eof;
+	bool in_eof, reset; /* the answer's side ended; because the server threw our bytes away */
 	struct http_body body;
 	bool keep_alive, has_answer;
 };
@@ -39,7 +41,7 @@ static void disconnect(struct http_client *c)
 	c->in_fd = c->out_fd = -1;
 	es_buf_reset(&c->in);
 	es_buf_reset(&c->out);
-	c->in_eof = c->used = c->broken = c->has_answer = false;
+	c->in_eof = c->reset = c->used = c->broken = c->has_answer = false;
 }
 
 static void adopt(struct http_client *c, int in_fd, int out_fd)
@@ -53,12 +55,17 @@ static void adopt(struct http_client *c, int in_fd, int out_fd)
 
 static es_err *connect_again(struct http_client *c)
 {
-	int fd;
+	int in, out;
 
-	if (!c->url)
+	if (c->dial) {
+		ES_TRY(c->dial(c->dial_self, &in, &out));
+	} else if (c->url) {
+		ES_TRY(sock_connect_url(c->url, c->default_port, HTTP_CONNECT_TIMEOUT_MS, &in));
+		out = in;
+	} else {
 		return es_err_new(ES_E_UNAVAILABLE, "the connection was closed");
-	ES_TRY(sock_connect_url(c->url, c->default_port, HTTP_CONNECT_TIMEOUT_MS, &fd));
-	adopt(c, fd, fd);
+	}
+	adopt(c, in, out);
 	return NULL;
 }
 
@@ -84,6 +91,17 @@ es_err *http_client_open(const char *url, const char *default_port, const char *
 	c = client_new(host_header ? host_header : "localhost");
 	c->url = es_xstrdup(url);
 	c->default_port = default_port ? es_xstrdup(default_port) : NULL;
+	ES_TRY(connect_again(c));
+	*ret = ES_TAKE(c);
+	return NULL;
+}
+
+es_err *http_client_dial(http_dial *dial, void *self, const char *host_header, struct http_client **ret)
+{
+	es_auto(http_client_free_p) struct http_client *c = client_new(host_header);
+
+	c->dial = dial;
+	c->dial_self = self;
 	ES_TRY(connect_again(c));
 	*ret = ES_TAKE(c);
 	return NULL;
@@ -167,8 +185,10 @@ static es_err *read_some(struct http_client *c)
 	n = read(c->in_fd, room, IO_BYTES);
 	if (n > 0)
 		es_buf_commit(&c->in, (size_t)n);
+	else if (n < 0 && errno == ECONNRESET)
+		c->in_eof = c->reset = true;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		c->in_eof = true; /* a reset connection is an end, too: the framing tells whether it came too early */
+		c->in_eof = true; /* a broken connection is an end, too: the framing tells whether it came too early */
 	return NULL;
 }
 
@@ -217,6 +237,8 @@ static es_err *read_head(struct http_client *c, struct arena *a, const char *met
 				return NULL;
 			continue;
 		}
+		if (c->reset && !c->in.len)
+			return es_err_as(es_err_sys(ECONNRESET, "the server closed the connection without an answer"), ES_E_UNAVAILABLE);
 		if (c->in_eof)
 			return es_err_new(c->in.len ? ES_E_PROTOCOL : ES_E_UNAVAILABLE, "the server closed the connection without an answer");
 		ES_TRY(step(c, deadline_ns));
@@ -279,7 +301,7 @@ es_err *http_client_do(struct http_client *c, struct arena *a, const struct http
 		fresh = !c->used;
 	err = attempt(c, a, req, deadline_ns, ret);
 	/* The server may close an idle connection in the moment in which we use it. */
-	if (err && es_err_class(err) == ES_E_UNAVAILABLE && !fresh && repeatable && c->url) {
+	if (err && es_err_class(err) == ES_E_UNAVAILABLE && !fresh && repeatable && (c->url || c->dial)) {
 		es_err_drop(err);
 		ES_TRY(connect_again(c));
 		err = attempt(c, a, req, deadline_ns, ret);

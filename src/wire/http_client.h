@@ -12,6 +12,9 @@ struct http_client;
  * connection meanwhile. HOST_HEADER NULL: taken from the URL. Errors: those of sock.h. */
 es_err *http_client_open(const char *url, const char *default_port, const char *host_header,
 			 struct http_client **ret) ES_CHECKED;
+/* A client whose connections DIAL makes, now and again for a later request; *RET_IN and *RET_OUT may be one socket. */
+typedef es_err *http_dial(void *self, int *ret_in, int *ret_out);
+es_err *http_client_dial(http_dial *dial, void *self, const char *host_header, struct http_client **ret) ES_CHECKED;
 /* A client over descriptors that are connected already (a helper's pipes, or twice one socket); takes them. It cannot
  * reconnect. With pipes the program must ignore SIGPIPE. */
 struct http_client *http_client_over(int in_fd, int out_fd, const char *host_header);
@@ -45,7 +48,8 @@ struct http_request {
 /* Send the request and wait for the head of its answer, which lives in A. The body is sent meanwhile and, if the server answers
  * early, while the answer is read: neither side can block the other. What is left of an earlier answer is
  * given up. REQ and its body must live until the answer was read. Errors: ES_E_UNAVAILABLE when the connection broke before an
- * answer, ES_E_TIMEOUT, ES_E_PROTOCOL, and those of the source. */
+ * answer (with errno ECONNRESET over a unix socket: the server did not read it all), ES_E_TIMEOUT, ES_E_PROTOCOL, and those
+ * of the source. */
 es_err *http_client_do(struct http_client *c, struct arena *a, const struct http_request *req, struct http_head *ret) ES_CHECKED;
 /* Body of the answer: at least one byte, *RET_N 0 is its end. ES_E_PROTOCOL when the server breaks off in the middle. */
 es_err *http_client_read(struct http_client *c, void *buf, size_t max, size_t *ret_n) ES_CHECKED;
