@@ -11,7 +11,7 @@ static const struct opt options[] = {
 	O_END,
 };
 
-static es_err *step(struct cli *c, const char *name)
+static es_err *step(struct cli *c, const char *name, const char **ret)
 {
 	const struct values *v = c->values;
 	es_autobuf query = QUERY;
@@ -22,7 +22,7 @@ static es_err *step(struct cli *c, const char *name)
 
 static es_err *run(struct cli *c)
 {
-	each_name(c, c->args, false, step);
+	each_name(c, c->args, step, false);
 	return NULL;
 }
 

@@ -2,14 +2,14 @@
 /* cmd_pause.c: estiba pause. */
 #include "cli/each.h"
 
-static es_err *step(struct cli *c, const char *name)
+static es_err *step(struct cli *c, const char *name, const char **ret)
 {
 	return client_post(c, client_path(c, "/containers/%s/pause", name), NULL);
 }
 
 static es_err *run(struct cli *c)
 {
-	each_name(c, c->args, false, step);
+	each_name(c, c->args, step, false);
 	return NULL;
 }
 

@@ -13,7 +13,7 @@ static const struct opt options[] = {
 	O_END,
 };
 
-static es_err *step(struct cli *c, const char *name)
+static es_err *step(struct cli *c, const char *name, const char **ret)
 {
 	const struct values *v = c->values;
 	es_autobuf query = QUERY;
@@ -32,17 +32,7 @@ static es_err *run(struct cli *c)
 {
 	const struct values *v = c->values;
 
-	for (char **name = c->args; *name; name++) {
-		es_err *err = step(c, *name);
-		bool missing = err && v->force && es_err_class(err) == ES_E_NOT_FOUND;
-		int before = c->status;
-
-		cli_report(c, err);
-		if (missing)
-			c->status = before; /* what should be gone is gone */
-		if (!err)
-			cli_puts(*name);
-	}
+	each_name(c, c->args, step, v->force); /* with -f, what should be gone is gone */
 	return NULL;
 }
 

@@ -101,7 +101,7 @@ static const struct opt rm_options[] = {
 	O_END,
 };
 
-static es_err *rm_step(struct cli *c, const char *name)
+static es_err *rm_step(struct cli *c, const char *name, const char **ret)
 {
 	const struct rm_values *v = c->values;
 
@@ -110,7 +110,7 @@ static es_err *rm_step(struct cli *c, const char *name)
 
 static es_err *run_rm(struct cli *c)
 {
-	each_name(c, c->args, false, rm_step);
+	each_name(c, c->args, rm_step, false);
 	return NULL;
 }
 

@@ -2,18 +2,18 @@
 /* cmd_wait.c: estiba wait. */
 #include "cli/each.h"
 
-static es_err *step(struct cli *c, const char *name)
+static es_err *step(struct cli *c, const char *name, const char **ret)
 {
 	struct json *reply;
 
 	ES_TRY(client_call(c, "POST", client_path(c, "/containers/%s/wait", name), NULL, NULL, &reply));
-	cli_printf("%lld\n", (long long)json_i64(json_get(reply, "StatusCode"), 0));
+	*ret = arena_printf(c->arena, "%lld", (long long)json_i64(json_get(reply, "StatusCode"), 0));
 	return NULL;
 }
 
 static es_err *run(struct cli *c)
 {
-	each_name(c, c->args, true, step);
+	each_name(c, c->args, step, false);
 	return NULL;
 }
 

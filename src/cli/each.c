@@ -9,30 +9,55 @@
 
 /* As docker: stopping fifty containers takes as long as the slowest of them. */
 #define EACH_AT_ONCE 50
-#define EACH_ERROR_MAX (1u << 20)
+#define EACH_TEXT_MAX (1u << 20)
 
 struct job {
 	pid_t pid;
-	int fd; /* what went wrong, nothing when it worked */
+	int fd; /* the text of the result, or of what went wrong */
 };
 
-static void one_by_one(struct cli *c, char *const *names, bool silent, each_step step)
+enum { JOB_WORKED, JOB_FAILED, JOB_MISSING }; /* exit status of a job */
+
+static int try(struct cli *c, const char *name, each_step step, const char **ret_text)
+{
+	es_err *err;
+	int result = JOB_WORKED;
+
+	*ret_text = name;
+	err = step(c, name, ret_text);
+	if (err) {
+		result = es_err_class(err) == ES_E_NOT_FOUND ? JOB_MISSING : JOB_FAILED;
+		*ret_text = arena_strdup(c->arena, es_err_text(err));
+		es_err_free(err);
+	}
+	return result;
+}
+
+static void tell(struct cli *c, int result, const char *text, bool missing_is_fine)
+{
+	if (result == JOB_WORKED)
+		cli_puts(text);
+	else if (result == JOB_MISSING && missing_is_fine)
+		cli_warn("%s", text);
+	else
+		cli_report(c, es_err_new(ES_E_INTERNAL, "%s", text));
+}
+
+static void one_by_one(struct cli *c, char *const *names, each_step step, bool missing_is_fine)
 {
 	for (; *names; names++) {
-		es_err *err = step(c, *names);
+		const char *text;
+		int result = try(c, *names, step, &text);
 
-		if (err)
-			cli_report(c, err);
-		else if (!silent)
-			cli_puts(*names);
+		tell(c, result, text, missing_is_fine);
 	}
 }
 
 /* The step in a process of its own, with a connection of its own (this program has no threads, so a fork is safe). */
 static bool start_job(struct cli *c, const char *name, each_step step, struct job *ret)
 {
-	int fds[2];
-	es_err *err;
+	const char *text;
+	int fds[2], result;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return false;
@@ -45,29 +70,24 @@ static bool start_job(struct cli *c, const char *name, each_step step, struct jo
 		return ret->pid > 0;
 	}
 	c->client = NULL; /* the parent's connection is not ours to write to */
-	err = step(c, name);
-	if (err)
-		es_err_drop(file_write_all(fds[1], es_err_text(err), strlen(es_err_text(err))));
-	_exit(err != NULL);
+	result = try(c, name, step, &text);
+	es_err_drop(file_write_all(fds[1], text, strlen(text)));
+	_exit(result);
 }
 
-static void finish_job(struct cli *c, const char *name, struct job *job)
+static void finish_job(struct cli *c, struct job *job, bool missing_is_fine)
 {
 	es_autofree char *text = NULL;
 	int status = 0;
 
-	es_err_drop(file_read_all(job->fd, EACH_ERROR_MAX, &text, NULL));
+	es_err_drop(file_read_all(job->fd, EACH_TEXT_MAX, &text, NULL));
 	es_close(job->fd);
 	while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR)
 		continue;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		cli_puts(name);
-	else
-		cli_report(c, es_err_new(ES_E_INTERNAL, "%s", str_empty(text) ? name : text));
+	tell(c, WIFEXITED(status) ? WEXITSTATUS(status) : JOB_FAILED, text ? text : "", missing_is_fine);
 }
 
-/* Results come in the order of the names. */
-static void side_by_side(struct cli *c, char *const *names, each_step step)
+static void side_by_side(struct cli *c, char *const *names, each_step step, bool missing_is_fine)
 {
 	struct job jobs[EACH_AT_ONCE];
 	size_t n = strv_len(names), started = 0;
@@ -79,24 +99,22 @@ static void side_by_side(struct cli *c, char *const *names, each_step step)
 			started++;
 		}
 		if (started == done) { /* no process to be had */
-			one_by_one(c, names + done, false, step);
+			one_by_one(c, names + done, step, missing_is_fine);
 			return;
 		}
-		finish_job(c, names[done], &jobs[done % EACH_AT_ONCE]);
+		finish_job(c, &jobs[done % EACH_AT_ONCE], missing_is_fine);
 	}
 }
 
-void each_name(struct cli *c, char *const *names, bool silent, each_step step)
+void each_name(struct cli *c, char *const *names, each_step step, bool missing_is_fine)
 {
 	const char *api;
 	es_err *err = client_api(c, &api); /* once, not in every process */
 
-	if (err) {
+	if (err)
 		cli_report(c, err);
-		return;
-	}
-	if (silent || strv_len(names) < 2)
-		one_by_one(c, names, silent, step);
+	else if (strv_len(names) < 2)
+		one_by_one(c, names, step, missing_is_fine);
 	else
-		side_by_side(c, names, step);
+		side_by_side(c, names, step, missing_is_fine);
 }

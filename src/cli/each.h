@@ -4,8 +4,9 @@
 
 #include "cli/client.h"
 
-typedef es_err *(*each_step)(struct cli *c, const char *name);
+/* Do it to NAME. *RET is printed when it worked: the name, unless the step puts another text there (arena). */
+typedef es_err *(*each_step)(struct cli *c, const char *name, const char **ret);
 
-/* Do STEP to each of NAMES, side by side; names that worked are printed, errors reported, the status is 1 after any. SILENT: one
- * after the other, and the step prints what there is to print. */
-void each_name(struct cli *c, char *const *names, bool silent, each_step step);
+/* Do STEP to each of NAMES, side by side; results and errors come in the order of the names, the status is 1 after any error.
+ * MISSING_IS_FINE: what does not exist is told, but is no failure. */
+void each_name(struct cli *c, char *const *names, each_step step, bool missing_is_fine);
