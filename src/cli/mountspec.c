@@ -2,6 +2,7 @@
 /* mountspec.c: --mount (comma-separated keys) and --volume (colons). */
 #include "cli/mountspec.h"
 
+#include <ctype.h>
 #include <limits.h>
 
 #include "base/str.h"
@@ -281,10 +282,28 @@ es_err *mountspec_check(const char *text)
 	return mountspec_parse(a, text, &m);
 }
 
+/* Docker's client reads a text of one or two bytes as a path, and "C:" in front as a drive. */
+static const char *first_colon(const char *text)
+{
+	bool drive = isalpha((unsigned char)text[0]) && text[1] == ':';
+
+	return strlen(text) <= 2 ? NULL : strchr(drive ? text + 2 : text, ':');
+}
+
+static es_err *check_sections(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n > 2 && (*text == ':' || text[n - 1] == ':' || strstr(text, "::")))
+		return es_err_new(ES_E_INVALID, "invalid spec: %s: empty section between colons", text);
+	return n ? NULL : es_err_new(ES_E_INVALID, "invalid empty volume spec");
+}
+
 es_err *mountspec_volume(struct arena *a, const char *text, char ***binds, struct field_map *volumes)
 {
-	const char *colon = strchr(text, ':'), *source;
+	const char *colon = first_colon(text), *source;
 
+	ES_TRY(check_sections(text));
 	if (!colon) {
 		field_map_put(a, volumes, text, NULL);
 		return NULL;
