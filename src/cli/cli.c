@@ -10,12 +10,20 @@
 #include "cli/globals.h"
 #include "cli/version.h"
 
+/* The least enum cli_log that is printed; "fatal" and "panic" are above all that we tell. */
+static const struct {
+	const char *name;
+	int least;
+} log_levels[] = {
+	{ "debug", CLI_LOG_DEBUG }, { "info", CLI_LOG_INFO },	    { "warn", CLI_LOG_WARN },	    { "warning", CLI_LOG_WARN },
+	{ "error", CLI_LOG_ERROR }, { "fatal", CLI_LOG_ERROR + 1 }, { "panic", CLI_LOG_ERROR + 1 },
+};
+
 static es_err *check_log_level(const char *text)
 {
-	static const char *const levels[] = { "debug", "info", "warn", "warning", "error", "fatal", "panic", NULL };
-
-	if (strv_has((char *const *)levels, text))
-		return NULL;
+	for (size_t i = 0; i < ES_N(log_levels); i++)
+		if (str_eq(log_levels[i].name, text))
+			return NULL;
 	return es_err_new(ES_E_INVALID, "Unable to parse logging level: %s", text);
 }
 
@@ -96,6 +104,26 @@ void cli_warn(const char *fmt, ...)
 	va_end(ap);
 	es_buf_addc(&b, '\n');
 	write_or_leave(STDERR_FILENO, es_buf_str(&b), b.len);
+}
+
+void cli_log(const struct cli *c, enum cli_log level, const char *fmt, ...)
+{
+	static const char *const names[] = { "DEBUG", "INFO", "WARNING", "ERROR" };
+	es_autobuf b = ES_BUF(CLI_TEXT_MAX);
+	int least = CLI_LOG_INFO;
+	va_list ap;
+
+	for (size_t i = 0; i < ES_N(log_levels); i++)
+		if (str_eq(log_levels[i].name, c->globals.log_level))
+			least = log_levels[i].least;
+	if (c->globals.debug)
+		least = CLI_LOG_DEBUG;
+	if ((int)level < least)
+		return;
+	va_start(ap, fmt);
+	es_buf_vprintf(&b, fmt, ap);
+	va_end(ap);
+	cli_warn("%s: %s", names[level], es_buf_str(&b));
 }
 
 void cli_report(struct cli *c, es_err *err)

@@ -4,6 +4,7 @@
 
 #include "cli/config.h"
 #include "cli/demand.h"
+#include "cli/sshdial.h"
 #include "base/file.h"
 
 struct client {
@@ -14,6 +15,7 @@ struct client {
 };
 
 #define DEFAULT_TCP_PORT "2375"
+#define SOCKET_HOST_HEADER "api.estiba" /* where the URL names no host */
 
 /* Which daemon. */
 
@@ -117,8 +119,8 @@ static es_err *refuse_transport(struct cli *c, const char *host)
 			return es_err_new(ES_E_INVALID, "unable to resolve docker endpoint: open %s: no such file or directory", ca);
 		return es_err_new(ES_E_UNSUPPORTED, "unable to resolve docker endpoint: this build has no TLS: use unix:// or tcp://");
 	}
-	if (str_starts(host, "ssh://") || str_starts(host, "fd://"))
-		return es_err_new(ES_E_UNSUPPORTED, "unable to resolve docker endpoint: %s is not supported: use unix:// or tcp://", host);
+	if (str_starts(host, "fd://"))
+		return es_err_new(ES_E_UNSUPPORTED, "unable to resolve docker endpoint: %s is not supported: use unix://, tcp:// or ssh://", host);
 	return NULL;
 }
 
@@ -138,18 +140,61 @@ static es_err *init_client(struct cli *c)
 	return NULL;
 }
 
+static es_err *connect_host(const struct client *client, struct http_client **ret)
+{
+	if (str_starts(client->host, "ssh://"))
+		return http_client_dial(sshdial, (void *)(uintptr_t)client->host, SOCKET_HOST_HEADER, ret);
+	return http_client_open(client->host, DEFAULT_TCP_PORT, str_starts(client->host, "unix://") ? SOCKET_HOST_HEADER : NULL, ret);
+}
+
 static es_err *open_http(struct cli *c, struct http_client **ret)
 {
 	struct client *client = c->client;
-	const char *host = client->host;
-	es_err *err = http_client_open(host, DEFAULT_TCP_PORT, str_starts(host, "unix://") ? "api.estiba" : NULL, ret);
+	es_err *err = connect_host(client, ret);
 
 	if (err && client->own_default && demand_may_start(es_err_errno(err))) {
 		es_err_free(err);
-		ES_TRY(demand_start(str_after(host, "unix://")));
-		err = http_client_open(host, DEFAULT_TCP_PORT, "api.estiba", ret);
+		cli_log(c, CLI_LOG_DEBUG, "nobody listens on %s: starting estibad", client->host);
+		ES_TRY(demand_start(str_after(client->host, "unix://")));
+		err = connect_host(client, ret);
 	}
+	if (err && es_err_class(err) == ES_E_INVALID)
+		return err;
 	return err ? connect_error(client, err) : NULL;
+}
+
+es_err *client_dial(struct cli *c, int *ret_in, int *ret_out)
+{
+	struct http_client *http;
+	char *head;
+	size_t len;
+
+	ES_TRY(init_client(c));
+	ES_TRY(open_http(c, &http));
+	http_client_hijack(http, ret_in, ret_out, &head, &len); /* nothing was asked: nothing was answered */
+	free(head);
+	http_client_free(http);
+	return NULL;
+}
+
+/* Our own daemon leaves when it is idle, perhaps while we connect: what it did not read is sent once more, if need be to a
+ * daemon started for it. A request that it may have read is not. */
+static es_err *ask(struct cli *c, struct http_client *http, const struct http_request *req, struct http_head *ret)
+{
+	const char *path = str_after(c->client->host, "unix://");
+	bool repeatable = c->client->own_default && path && !req->body.from_fd && !req->body.read;
+	es_err *err = http_client_do(http, c->arena, req, ret);
+
+	if (!err || !repeatable || es_err_errno(err) != ECONNRESET)
+		return err;
+	es_err_free(err);
+	cli_log(c, CLI_LOG_DEBUG, "%s was closed unanswered: trying again", path);
+	err = http_client_do(http, c->arena, req, ret);
+	if (!err || !demand_may_start(es_err_errno(err)))
+		return err;
+	es_err_free(err);
+	ES_TRY(demand_start(path));
+	return http_client_do(http, c->arena, req, ret);
 }
 
 void client_free(struct client *client)
@@ -172,10 +217,11 @@ static int minor_of(const char *version)
 	return dot ? atoi(dot + 1) : 0;
 }
 
+static const struct http_request ping = { .method = "HEAD", .target = "/_ping" };
+
 static es_err *negotiate(struct cli *c)
 {
 	struct client *client = c->client;
-	const struct http_request ping = { .method = "HEAD", .target = "/_ping" };
 	const char *env = getenv("DOCKER_API_VERSION"), *theirs;
 	struct http_head head;
 	es_err *err;
@@ -184,7 +230,7 @@ static es_err *negotiate(struct cli *c)
 		client->api = str_empty(env) ? CLIENT_API_MAX : env;
 		return NULL;
 	}
-	err = http_client_do(client->http, c->arena, &ping, &head);
+	err = ask(c, client->http, &ping, &head);
 	if (err)
 		return connect_error(client, err);
 	theirs = http_field_get(&head, "Api-Version");
@@ -342,9 +388,13 @@ static es_err *send_on(struct cli *c, struct http_client *http, const struct cli
 		fields[req.n_fields++] = (struct http_field){ "X-Registry-Config", r->auth_config };
 	if (r->upgrade)
 		req.upgrade = "tcp";
-	if (c->globals.debug || str_eq(c->globals.log_level, "debug"))
-		cli_warn("%s %s on %s", req.method, req.target, c->client->host);
-	err = http_client_do(http, c->arena, &req, ret);
+	cli_log(c, CLI_LOG_DEBUG, "%s %s on %s", req.method, req.target, c->client->host);
+	if (c->client->own_default && (r->source.from_fd || r->source.read)) {
+		err = ask(c, http, &ping, ret); /* the body cannot be sent twice: first see that somebody reads */
+		if (err)
+			return connect_error(c->client, err);
+	}
+	err = ask(c, http, &req, ret);
 	if (err && es_err_class(err) == ES_E_UNAVAILABLE)
 		return connect_error(c->client, err);
 	ES_TRY(err);

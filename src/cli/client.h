@@ -44,6 +44,8 @@ struct http_client *client_http(struct cli *c);
 /* The same on a connection of its own, which the caller frees. */
 es_err *client_send_apart(struct cli *c, const struct client_request *r, struct http_head *ret,
 			  struct http_client **ret_http) ES_CHECKED;
+/* A connection on which nothing was said yet, for whoever speaks HTTP himself. *RET_IN may be *RET_OUT. */
+es_err *client_dial(struct cli *c, int *ret_in, int *ret_out) ES_CHECKED;
 /* Send JSON (or nothing) and read JSON; RET may be NULL (the body is dropped), *RET is NULL when there was none. */
 es_err *client_call(struct cli *c, const char *method, const char *path, const char *query, const struct json *body,
 		    struct json **ret) ES_CHECKED;

@@ -81,6 +81,9 @@ void cli_out(const struct es_buf *b);
 void cli_puts(const char *line); /* with a newline */
 void cli_printf(const char *fmt, ...) ES_PRINTF(1, 2);
 void cli_warn(const char *fmt, ...) ES_PRINTF(1, 2); /* standard error, with a newline */
+/* What the program tells about itself, not about what was asked: only from --log-level (info; --debug: debug) on. */
+enum cli_log { CLI_LOG_DEBUG, CLI_LOG_INFO, CLI_LOG_WARN, CLI_LOG_ERROR };
+void cli_log(const struct cli *c, enum cli_log level, const char *fmt, ...) ES_PRINTF(3, 4);
 /* Print ERR as "text\n" on standard error, free it, and set the status to at least 1. NULL is fine. */
 void cli_report(struct cli *c, es_err *err);
 /* The "Run '… --help' for more information" that docker puts behind errors of run and create. */

@@ -45,7 +45,7 @@ struct json *config_get(struct cli *c)
 			c->config = doc;
 	}
 	if (err && es_err_class(err) != ES_E_NOT_FOUND)
-		cli_warn("WARNING: Error loading config file: %s: %s", config_path(c), es_err_text(err));
+		cli_log(c, CLI_LOG_WARN, "Error loading config file: %s: %s", config_path(c), es_err_text(err));
 	es_err_free(err);
 	return c->config;
 }

@@ -11,13 +11,13 @@
 
 #define HELPER_REPLY_MAX (1u << 20)
 
-es_err *helper_find(struct cli *c, const char *program, const char **ret)
+es_err *helper_find(struct arena *a, const char *program, const char **ret)
 {
 	const char *path = getenv("PATH");
 	es_autostrv dirs = strv_split(str_empty(path) ? "/usr/local/bin:/usr/bin:/bin" : path, ':');
 
 	for (size_t i = 0; i < strv_len(dirs); i++) {
-		const char *full = arena_printf(c->arena, "%s/%s", *dirs[i] ? dirs[i] : ".", program);
+		const char *full = arena_printf(a, "%s/%s", *dirs[i] ? dirs[i] : ".", program);
 
 		if (access(full, X_OK) == 0) {
 			*ret = full;
@@ -72,7 +72,7 @@ es_err *helper_call(struct cli *c, const char *helper, const char *verb, const c
 	char *text = NULL;
 	int status;
 
-	ES_TRY(es_err_in(helper_find(c, program, &path), "error getting credentials - err"));
+	ES_TRY(es_err_in(helper_find(c->arena, program, &path), "error getting credentials - err"));
 	ES_TRY(es_err_in(exchange(path, argv, input, &text, &status), "%s %s", program, verb));
 	arena_own(c->arena, text);
 	str_trim(text);

@@ -395,6 +395,17 @@ static void spell_caps(char **caps)
 	}
 }
 
+/* Only an API before 1.42 has this limit; nothing is dropped without a word. */
+static void put_kernel_memory(struct cli *c, const struct runopt *o, struct json *host_config)
+{
+	if (!opt_seen(&c->given, "kernel-memory"))
+		return;
+	if (client_api_at_least(c, 42))
+		cli_warn("WARNING: the kernel has no limit of its own memory any more: --kernel-memory is discarded");
+	else
+		json_set(c->arena, host_config, "KernelMemory", json_new_i64(c->arena, o->kernel_memory));
+}
+
 static es_err *put_rest(struct cli *c, struct runopt *o)
 {
 	unsigned rows, columns;
@@ -426,7 +437,7 @@ es_err *runopt_request(struct cli *c, struct runopt *o, struct json **ret)
 		put_namespaces, put_restart, put_log, put_security, put_health, put_rest,
 	};
 	struct docker_networking_config networking = { 0 };
-	struct json *body;
+	struct json *body, *host_config;
 
 	if (!str_empty(o->net.mac_address) && !value_is_mac(o->net.mac_address))
 		return es_err_new(ES_E_INVALID, "%s is not a valid mac address", o->net.mac_address);
@@ -435,7 +446,9 @@ es_err *runopt_request(struct cli *c, struct runopt *o, struct json **ret)
 	o->net.links = o->host.links;
 	ES_TRY(netspec_config(c->arena, &o->net, &o->host.network_mode, &networking));
 	body = field_encode(c->arena, docker_config_fields, &o->config);
-	json_set(c->arena, body, "HostConfig", field_encode(c->arena, docker_host_config_fields, &o->host));
+	host_config = field_encode(c->arena, docker_host_config_fields, &o->host);
+	put_kernel_memory(c, o, host_config);
+	json_set(c->arena, body, "HostConfig", host_config);
 	json_set(c->arena, body, "NetworkingConfig", field_encode(c->arena, docker_networking_config_fields, &networking));
 	*ret = body;
 	return NULL;
