@@ -34,9 +34,14 @@ static mode_t node_type(const char *type)
 static es_err *bind_node(int root, const struct oci_device *d)
 {
 	es_autoclose int target = -1, fd = -1;
+	struct stat st;
 
 	ES_TRY(mount_target_in(root, d->path, false, &target));
 	ES_TRY(mount_clone(AT_FDCWD, d->path, false, &fd));
+	if (fstat(fd, &st) < 0)
+		return es_err_sys(errno, "stat node of the host");
+	if ((st.st_mode & S_IFMT) != node_type(d->type) || st.st_rdev != makedev((unsigned)d->major, (unsigned)d->minor))
+		return es_err_new(ES_E_CONFLICT, "the host has something else there");
 	return mount_attach(fd, target);
 }
 

@@ -20,6 +20,7 @@
 #include "sys/clone.h"
 #include "sys/ns.h"
 #include "sys/pidfd.h"
+#include "sys/procfs.h"
 
 #define RTEXEC_STACK (256u << 10)
 
@@ -219,9 +220,7 @@ static es_err *prepare(struct joining *j)
 		ES_TRY(rtconsole_connect(j->o->console_socket, &j->console));
 	else if (j->process.terminal)
 		j->console = j->o->console_fd;
-	j->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (j->host_proc < 0)
-		return es_err_sys(errno, "open /proc");
+	ES_TRY(procfs_host(&j->host_proc));
 	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
 	j->hear = j->down[0];

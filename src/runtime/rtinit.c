@@ -19,6 +19,7 @@
 #include "runtime/rtmount.h"
 #include "runtime/rtstate.h"
 #include "sys/mount.h"
+#include "sys/procfs.h"
 
 /* What only the child has while it works. */
 struct work {
@@ -102,7 +103,7 @@ static es_err *time_offsets(struct work *w)
 
 		es_buf_printf(&b, "%s %lld %u\n", e->key, (long long)o->secs, o->nanosecs);
 	}
-	return b.len ? es_err_in(file_put(w->proc, "self/timens_offsets", es_buf_str(&b)), "linux.timeOffsets") : NULL;
+	return b.len ? es_err_in(procfs_put(w->proc, "self/timens_offsets", es_buf_str(&b)), "linux.timeOffsets") : NULL;
 }
 
 static es_err *open_proc(struct work *w)
@@ -138,7 +139,7 @@ static es_err *sysctls(struct work *w)
 					*p = '/';
 		if (strstr(path, ".."))
 			return es_err_new(ES_E_INVALID, "linux.sysctl: \"%s\" is not a name", e->key);
-		ES_TRY(es_err_in(file_put(w->proc, path, e->value), "linux.sysctl %s", e->key));
+		ES_TRY(es_err_in(procfs_put(w->proc, path, e->value), "linux.sysctl %s", e->key));
 	}
 	return NULL;
 }
@@ -294,20 +295,14 @@ static es_err *own_stdio(struct work *w)
 static es_err *wait_for_start(struct work *w, int *ret_fifo)
 {
 	struct rtinit *in = w->in;
-	char path[40];
-	es_autoclose int at = -1;
 
 	if (!in->wait_for_start)
 		return NULL;
-	at = openat(in->state_dir, RTSTATE_FIFO, O_PATH | O_CLOEXEC);
-	if (at < 0)
-		return es_err_sys(errno, "open " RTSTATE_FIFO);
 	in->stage = RTINIT_WAITING;
 	ES_TRY(say(in, RTINIT_CREATED));
 	es_close(in->up);
 	in->up = -1;
-	snprintf(path, sizeof path, "self/fd/%d", at);
-	*ret_fifo = openat(w->proc, path, O_WRONLY | O_CLOEXEC);
+	*ret_fifo = openat(in->state_dir, RTSTATE_FIFO, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret_fifo < 0)
 		return es_err_sys(errno, "wait for start");
 	return NULL;

@@ -4,12 +4,16 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "base/file.h"
 #include "base/str.h"
+#include "sys/procfs.h"
 
 /* MS_* of mount(2) that are not in linux/mount.h's new half. */
 enum { RTMOUNT_UNBINDABLE = 1 << 17, RTMOUNT_PRIVATE = 1 << 18, RTMOUNT_SLAVE = 1 << 19, RTMOUNT_SHARED = 1 << 20 };
@@ -184,6 +188,71 @@ es_err *rtmount_options(struct arena *a, char *const *options, struct rtmount_op
 	return NULL;
 }
 
+/* ---- the place ---- */
+
+static bool is_procfs(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* Files of procfs that only tell numbers, which lxcfs shows a container's own of. */
+static bool may_cover(const char *path)
+{
+	static const char *const harmless[] = {
+		"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+		"/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+	};
+
+	for (size_t i = 0; i < ES_N(harmless); i++)
+		if (str_eq(path, harmless[i]))
+			return true;
+	return false;
+}
+
+/* Programs outside and inside write labels and limits through the container's procfs: /proc is a procfs and nothing else,
+ * and what is in it is not covered (CVE-2019-16884, CVE-2025-52881). TARGET, not the name, says where PATH leads. */
+static es_err *check_proc(struct rtmount_ctx *c, int fd, const char *path, int target)
+{
+	es_autoclose int proc = mount_open_in(c->root, "/proc", O_PATH);
+	es_autoerr es_err *not_root = NULL;
+
+	if (proc < 0 || !mount_is_same(proc, target)) {
+		if (is_procfs(target) && !may_cover(path))
+			return es_err_new(ES_E_INVALID, "\"%s\" cannot be mounted because it is inside /proc", path);
+		return NULL;
+	}
+	not_root = procfs_check(fd);
+	if (not_root)
+		return es_err_new(ES_E_INVALID, "\"%s\" cannot be mounted because it is not of type proc", path);
+	return NULL;
+}
+
+/* procfs and sysfs steer the kernel: their place must be what its name says, never a link to elsewhere in the image
+ * (CVE-2019-19921, CVE-2023-27561, CVE-2023-28642). */
+static es_err *check_plain(struct rtmount_ctx *c, const char *path, int target)
+{
+	struct stat st;
+
+	if (!mount_is_plain(c->root, path, target) || fstat(target, &st) < 0 || !S_ISDIR(st.st_mode))
+		return es_err_new(ES_E_INVALID, "%s is not a directory in the image", path);
+	return NULL;
+}
+
+/* Attach the mount FD at PATH. Whoever can rename things in the container's volumes meanwhile gains nothing: what was checked
+ * and what is mounted on is one descriptor (CVE-2021-30465, CVE-2024-45310). */
+static es_err *attach_in(struct rtmount_ctx *c, int fd, const char *path, bool directory, bool plain)
+{
+	es_autoclose int target = -1;
+
+	ES_TRY(mount_target_in(c->root, path, directory, &target));
+	if (plain)
+		ES_TRY(check_plain(c, path, target));
+	ES_TRY(check_proc(c, fd, path, target));
+	return es_err_in(mount_attach(fd, target), "%s", path);
+}
+
 /* ---- making one ---- */
 
 static es_err *id_map_of(struct arena *a, const struct oci_mount *m, struct idmap *ret)
@@ -258,17 +327,6 @@ static es_err *make_new(const struct oci_mount *m, const struct rtmount_options 
 	return NULL;
 }
 
-/* procfs and sysfs steer the kernel: their place must be what its name says, never a link to elsewhere in the image. */
-static es_err *check_plain_place(struct rtmount_ctx *c, const char *path)
-{
-	es_autoclose int fd = mount_open_in(c->root, path, O_PATH | O_NOFOLLOW);
-	struct stat st;
-
-	if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
-		return es_err_new(ES_E_INVALID, "%s is not a directory in the image", path);
-	return NULL;
-}
-
 /* What was in the directory that a tmpfs covers appears in it: made by the rules of cp -a for plain trees. */
 static es_err *copy_up(int from, int to);
 
@@ -336,13 +394,6 @@ static es_err *copy_up(int from, int to)
 
 /* ---- cgroup ---- */
 
-static es_err *attach_in(struct rtmount_ctx *c, int fd, const char *path, bool directory)
-{
-	es_autoclose int target = -1;
-
-	ES_TRY(mount_target_in(c->root, path, directory, &target));
-	return es_err_in(mount_attach(fd, target), "%s", path);
-}
 
 /* With a cgroup namespace a new mount begins at the container's group; without one, the group is bound there. */
 static es_err *cgroup_hier_fd(struct rtmount_ctx *c, const struct cgroup_hier *h, uint64_t attrs, int *ret_fd)
@@ -350,7 +401,7 @@ static es_err *cgroup_hier_fd(struct rtmount_ctx *c, const struct cgroup_hier *h
 	const char *none[] = { "none", h->controllers, NULL };
 	es_autofree char *path = NULL, *params_text = es_xstrdup(h->controllers);
 	es_autostrv params = NULL;
-	struct mount_attr_change change = { .set = attrs };
+	struct mount_attr_change change = { .set_below = attrs }; /* and what is mounted below it: CVE-2023-25809 */
 
 	if (c->cgroup_ns && h->v2)
 		return mount_new("cgroup2", "cgroup", NULL, attrs, ret_fd);
@@ -384,7 +435,7 @@ static es_err *cgroup_v1(struct rtmount_ctx *c, const struct oci_mount *m, uint6
 	struct mount_attr_change change = { .set = attrs & MOUNT_ATTR_RDONLY };
 
 	ES_TRY(mount_new("tmpfs", "tmpfs", params, attrs & ~(uint64_t)MOUNT_ATTR_RDONLY, &dir));
-	ES_TRY(attach_in(c, dir, m->destination, true));
+	ES_TRY(attach_in(c, dir, m->destination, true, false));
 	for (size_t i = 0; i < c->cgroup_host->n; i++) {
 		const struct cgroup_hier *h = &c->cgroup_host->hier[i];
 		const char *name = str_starts(h->controllers, "name=") ? h->controllers + 5 : h->controllers;
@@ -412,7 +463,7 @@ static es_err *cgroup_mount(struct rtmount_ctx *c, const struct oci_mount *m, co
 	if (c->cgroup_host->mode != CGROUP_V2)
 		return cgroup_v1(c, m, o->change.set);
 	ES_TRY(cgroup_hier_fd(c, &c->cgroup_host->hier[0], o->change.set, &fd));
-	return attach_in(c, fd, m->destination, true);
+	return attach_in(c, fd, m->destination, true, false);
 }
 
 /* ---- all of them ---- */
@@ -428,7 +479,7 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
 {
 	struct rtmount_options o;
 	es_autoclose int fd = -1;
-	bool directory = true, read_only_later = false;
+	bool directory = true, read_only_later = false, plain;
 
 	ES_TRY(rtmount_options(c->a, m->options, &o));
 	if (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2"))
@@ -437,17 +488,18 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
 		if (str_empty(m->source))
 			return es_err_new(ES_E_INVALID, "bind mount without a source");
 		ES_TRY(make_bind(c, m, &o, &fd, &directory));
-		return attach_in(c, fd, m->destination, directory);
+		return attach_in(c, fd, m->destination, directory, false);
 	}
 	if (str_empty(m->type))
 		return es_err_new(ES_E_INVALID, "mount without a type");
 	if (o.copy_up && !str_eq(m->type, "tmpfs"))
 		return es_err_new(ES_E_INVALID, "tmpcopyup is for tmpfs");
-	if (str_eq(m->type, "proc") || str_eq(m->type, "sysfs"))
-		ES_TRY(check_plain_place(c, m->destination));
+	plain = str_eq(m->type, "proc") || str_eq(m->type, "sysfs");
 	if (str_eq(m->type, "proc") && c->proc >= 0 && o.n_params == 0) {
 		ES_TRY(mount_change(c->proc, &o.change));
-		return attach_in(c, c->proc, m->destination, true);
+		ES_TRY(attach_in(c, c->proc, m->destination, true, plain));
+		c->proc = -1; /* one place; another gets a mount of its own */
+		return NULL;
 	}
 	if (str_eq(m->type, "tmpfs") && (o.change.set & MOUNT_ATTR_RDONLY)) {
 		read_only_later = true; /* devices and copied files first */
@@ -460,7 +512,7 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
 		c->dev_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	else if (read_only_later)
 		ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_ATTR_RDONLY }));
-	return attach_in(c, fd, m->destination, true);
+	return attach_in(c, fd, m->destination, true, plain);
 }
 
 es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec)
@@ -483,9 +535,29 @@ static es_err *read_only(struct rtmount_ctx *c, const char *path)
 	return mount_attach(fd, at);
 }
 
-/* A directory is covered by an empty read-only tmpfs (one for all of them), a file by the null device of the host,
- * looked up while the host's /dev is still ours. */
-static es_err *mask(struct rtmount_ctx *c, const char *path, int *empty)
+/* What masks are made of, opened when first needed. */
+struct covers {
+	int empty; /* read-only tmpfs; -1 */
+	int null;  /* the null device; -1 */
+};
+
+/* The host's, looked up while its /dev is still ours, and proven: whatever were mounted in its place would be readable and
+ * writable where a mask should be (CVE-2025-31133). */
+static es_err *open_null(int *ret_fd)
+{
+	es_autoclose int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return es_err_sys(errno, "open /dev/null");
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+		return es_err_new(ES_E_FORBIDDEN, "/dev/null of the host is not the null device");
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+/* A directory is covered by an empty read-only tmpfs (one for all of them), a file by the null device. */
+static es_err *mask(struct rtmount_ctx *c, const char *path, struct covers *with)
 {
 	es_autoclose int at = mount_open_in(c->root, path, O_PATH), fd = -1;
 	struct stat st;
@@ -495,25 +567,30 @@ static es_err *mask(struct rtmount_ctx *c, const char *path, int *empty)
 	if (fstat(at, &st) < 0)
 		return es_err_sys(errno, "stat");
 	if (!S_ISDIR(st.st_mode)) {
-		ES_TRY(mount_clone(AT_FDCWD, "/dev/null", false, &fd));
-	} else if (*empty < 0) {
+		if (with->null < 0)
+			ES_TRY(open_null(&with->null));
+		ES_TRY(mount_clone(with->null, "", false, &fd));
+	} else if (with->empty < 0) {
 		const char *params[] = { "nr_blocks=1", "nr_inodes=1", NULL };
 
-		ES_TRY(mount_new("tmpfs", "tmpfs", params, MOUNT_ATTR_RDONLY, empty));
-		return mount_attach(*empty, at); /* attached, it can be cloned again */
+		ES_TRY(mount_new("tmpfs", "tmpfs", params, MOUNT_ATTR_RDONLY, &with->empty));
+		return mount_attach(with->empty, at); /* attached, it can be cloned again */
 	} else {
-		ES_TRY(mount_clone(*empty, "", false, &fd));
+		ES_TRY(mount_clone(with->empty, "", false, &fd));
 	}
 	return mount_attach(fd, at);
 }
 
 es_err *rtmount_masks(struct rtmount_ctx *c, const struct oci_linux *l)
 {
-	es_autoclose int empty = -1;
+	struct covers with = { -1, -1 };
+	es_err *err = NULL;
 
 	for (char **p = l->readonly_paths; p && *p; p++)
 		ES_TRY(es_err_in(read_only(c, *p), "readonly path %s", *p));
-	for (char **p = l->masked_paths; p && *p; p++)
-		ES_TRY(es_err_in(mask(c, *p, &empty), "masked path %s", *p));
-	return NULL;
+	for (char **p = l->masked_paths; !err && p && *p; p++)
+		err = es_err_in(mask(c, *p, &with), "masked path %s", *p);
+	es_close(with.empty);
+	es_close(with.null);
+	return err;
 }

@@ -27,7 +27,7 @@ struct rtmount_ctx {
 	struct arena *a;
 	int root;   /* the container's root, attached in this mount namespace */
 	const char *bundle; /* directory that relative sources start from */
-	int proc;   /* detached procfs of the container, mounted where config.json wants it */
+	int proc;   /* detached procfs of the container, mounted where config.json first wants one; then -1 */
 	const struct cgroup_host *cgroup_host;
 	const char *cgroup_path;
 	bool cgroup_ns;        /* the process is in a cgroup namespace of its own */

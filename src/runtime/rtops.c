@@ -68,15 +68,16 @@ es_err *rtops_start(struct rtops *o)
 	fifo = openat(o->dir, RTSTATE_FIFO, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fifo < 0)
 		return es_err_sys(errno, "open " RTSTATE_FIFO);
-	if (unlinkat(o->dir, RTSTATE_FIFO, 0) < 0)
-		return es_err_sys(errno, "remove " RTSTATE_FIFO);
-	/* Its end opens when ours has, and is closed by exec without a word, or with the reason why there was none. */
+	/* Its end opens when ours has, and is closed by exec without a word, or with the reason why there was none. It opens by
+	 * name, so the name stays until then. */
 	p[0].fd = fifo;
 	p[1].fd = pidfd;
 	if (poll(p, 2, -1) < 0)
 		return es_err_sys(errno, "wait for the container");
 	if (!p[0].revents)
 		return es_err_new(ES_E_CONFLICT, "container init ended before it was started");
+	if (unlinkat(o->dir, RTSTATE_FIFO, 0) < 0)
+		return errno == ENOENT ? es_err_new(ES_E_CONFLICT, "another start was faster") : es_err_sys(errno, "remove " RTSTATE_FIFO);
 	ES_TRY(file_set_nonblock(fifo, false));
 	ES_TRY(file_read_all(fifo, RTOPS_START_MAX, &said, &len));
 	if (len)

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "sys/clone.h"
+#include "sys/procfs.h"
 #include "sys/seccomp.h"
 
 #define RTPROC_PASSWD_MAX (4u << 20)
@@ -153,15 +154,17 @@ static es_err *set_rlimit(const struct oci_rlimit *want)
 static es_err *set_oom_score_adj(int64_t want, int proc)
 {
 	es_autofree char *have = NULL;
+	es_autoclose int fd = -1;
 	char text[16];
 	es_err *err;
 
 	snprintf(text, sizeof text, "%lld", (long long)want);
-	err = file_put(proc, "self/oom_score_adj", text);
+	err = procfs_put(proc, "self/oom_score_adj", text);
 	if (!err || (es_err_errno(err) != EACCES && es_err_errno(err) != EPERM))
 		return err;
 	es_err_drop(err);
-	ES_TRY(file_read(proc, "self/oom_score_adj", 64, &have, NULL));
+	ES_TRY(procfs_open(proc, "self/oom_score_adj", O_RDONLY, &fd));
+	ES_TRY(file_read_all(fd, 64, &have, NULL));
 	log_line(LOG_L_WARN, "oom_score_adj: kept at %s instead of %s, CAP_SYS_RESOURCE is missing", str_trim(have), text);
 	return NULL;
 }
@@ -263,11 +266,8 @@ es_err *rtproc_run_on(const char *list, const char *field)
 
 es_err *rtproc_limits(struct rtproc *r, int proc)
 {
-	if (r->lsm_text) {
-		r->lsm_fd = openat(proc, r->lsm_file, O_WRONLY | O_CLOEXEC);
-		if (r->lsm_fd < 0)
-			return es_err_sys(errno, "open /proc/%s", r->lsm_file);
-	}
+	if (r->lsm_text)
+		ES_TRY(procfs_open(proc, r->lsm_file, O_WRONLY, &r->lsm_fd));
 	FIELD_LIST_EACH(const struct oci_rlimit, l, &r->p->rlimits)
 		ES_TRY(set_rlimit(l));
 	if (r->p->oom_score_adj.set)
@@ -313,9 +313,14 @@ es_err *rtproc_own_stdio(const struct rtproc *r)
 /* The home directory of UID in the container's /etc/passwd, "/" when it is not there. */
 static char *home_of(uint32_t uid)
 {
+	es_autoclose int fd = open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	es_autofree char *text = NULL;
-	es_autoerr es_err *err = file_read(AT_FDCWD, "/etc/passwd", RTPROC_PASSWD_MAX, &text, NULL);
+	es_autoerr es_err *err = NULL;
+	struct stat st;
 
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) /* the image may have put a fifo there */
+		return es_xstrdup("/");
+	err = file_read_all(fd, RTPROC_PASSWD_MAX, &text, NULL);
 	if (err)
 		return es_xstrdup("/");
 	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -393,6 +398,9 @@ static es_err *set_user(const struct rtproc *r)
 		return es_err_sys(errno, "set gid %u", u->gid);
 	if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
 		return es_err_sys(errno, "set uid %u", u->uid);
+	/* A change of ids makes us what fs.suid_dumpable says; until exec nobody in the container may look into us (CVE-2016-9962). */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return es_err_sys(errno, "not dumpable");
 	return NULL;
 }
 

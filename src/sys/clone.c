@@ -107,11 +107,12 @@ pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (
 	return (pid_t)pid;
 }
 
-/* The kernel's struct sigaction differs between machines in the order of its members, but zeroes mean SIG_DFL, no flags
- * and an empty mask on all of them. Raw calls: a C library may hold a lock that we share with our parent. */
+/* Raw calls: the C library keeps its own signals (32 and 33) from us, which children of glibc's posix_spawn may ignore, and it
+ * may take a lock that we share with our parent. The kernel's struct sigaction differs between machines in the order of its
+ * members, but all zero is SIG_DFL on every one. */
 void clone_default_signals(void)
 {
-	const uint64_t dfl[8] = {0}, none = 0;
+	const uint64_t dfl[8] = { 0 }, none = 0;
 
 	for (int sig = 1; sig <= 64; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)

@@ -9,9 +9,9 @@
 #include <sys/syscall.h>
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "sys/clone.h"
 #include "sys/pidfd.h"
+#include "sys/procfs.h"
 
 static es_err *translate(const struct idmap_range *r, size_t n, const char *kind, uint32_t inside, uint32_t *ret)
 {
@@ -37,29 +37,30 @@ es_err *idmap_gid(const struct idmap *m, uint32_t inside, uint32_t *ret_outside)
 	return translate(m ? m->gids : NULL, m ? m->n_gids : 0, "gid", inside, ret_outside);
 }
 
-static es_err *put_map(int dir, const char *file, const struct idmap_range *r, size_t n)
+static es_err *put_map(int proc, pid_t pid, const char *file, const struct idmap_range *r, size_t n)
 {
 	es_autobuf b = ES_BUF(64u << 10);
+	char path[40];
 
 	for (size_t i = 0; i < n; i++)
 		es_buf_printf(&b, "%u %u %u\n", r[i].inside, r[i].outside, r[i].size);
 	ES_TRY(es_buf_check(&b));
-	return file_put(dir, file, es_buf_str(&b));
+	snprintf(path, sizeof path, "%d/%s", (int)pid, file);
+	return procfs_put(proc, path, es_buf_str(&b));
 }
 
 es_err *idmap_write(const struct idmap *m, pid_t pid)
 {
-	char path[32];
-	es_autoclose int dir = -1;
+	es_autoclose int proc = -1;
+	char path[40];
 
-	snprintf(path, sizeof path, "/proc/%d", (int)pid);
-	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return es_err_sys(errno, "open %s", path);
-	if (geteuid() != 0)
-		ES_TRY(file_put(dir, "setgroups", "deny"));
-	ES_TRY(put_map(dir, "uid_map", m->uids, m->n_uids));
-	return put_map(dir, "gid_map", m->gids, m->n_gids);
+	ES_TRY(procfs_host(&proc));
+	if (geteuid() != 0) {
+		snprintf(path, sizeof path, "%d/setgroups", (int)pid);
+		ES_TRY(procfs_put(proc, path, "deny"));
+	}
+	ES_TRY(put_map(proc, pid, "uid_map", m->uids, m->n_uids));
+	return put_map(proc, pid, "gid_map", m->gids, m->n_gids);
 }
 
 static int sleeper(void *arg)

@@ -15,6 +15,7 @@
 #define MOUNT_MS_REC 0x4000ul
 #define MOUNT_MS_SLAVE 0x80000ul
 #define MOUNT_DETACH 2
+#define MOUNT_TRIES 128
 int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
 int umount2(const char *target, int flags);
 
@@ -148,7 +149,15 @@ int mount_open_in(int root_fd, const char *path, int flags)
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+	int fd;
+
+	/* EAGAIN: something was renamed or mounted while ".." was walked, so the kernel cannot vouch for the way */
+	for (int tries = 0; tries < MOUNT_TRIES; tries++) {
+		fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd;
 }
 
 es_err *mount_target_in(int root_fd, const char *path, bool directory, int *ret_fd)
@@ -183,4 +192,18 @@ es_err *mount_target_in(int root_fd, const char *path, bool directory, int *ret_
 		return es_err_sys(errno, "open %s in the root file system", path);
 	*ret_fd = fd;
 	return NULL;
+}
+
+bool mount_is_same(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+bool mount_is_plain(int root_fd, const char *path, int target)
+{
+	es_autoclose int itself = mount_open_in(root_fd, path, O_PATH | O_NOFOLLOW);
+
+	return itself >= 0 && mount_is_same(itself, target);
 }

@@ -66,6 +66,12 @@ V2_ALONE = ["unshare", "-m", "--propagation", "private", "sh", "-c",
 HYBRID = os.path.exists("/sys/fs/cgroup/unified/cgroup.controllers")
 
 
+def cgroup_dirs():
+    """The tests' group in every hierarchy that has it."""
+    top = pathlib.Path("/sys/fs/cgroup")
+    return [p / f"estiba-test-{os.getpid()}" for p in (top, *top.iterdir()) if (p / f"estiba-test-{os.getpid()}").is_dir()]
+
+
 class Bundle:
     def __init__(self, path, prefix=()):
         self.path = path
@@ -118,7 +124,7 @@ class Bundle:
         return json.loads(self.call("state", "c").stdout)
 
     def cgroups(self):
-        return [str(p) for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/estiba-test-{os.getpid()}/c")]
+        return [str(p / "c") for p in cgroup_dirs() if (p / "c").exists()]
 
     def left(self):
         return (os.listdir(self.root) if self.root.exists() else []) + self.cgroups()
@@ -131,7 +137,7 @@ def b(tmp_path, request):
     yield bundle
     bundle.call("delete", "-f", "c")
     assert bundle.left() == []
-    for p in pathlib.Path("/sys/fs/cgroup").glob(f"**/estiba-test-{os.getpid()}"):
+    for p in cgroup_dirs():
         p.rmdir()
 
 
