@@ -2,6 +2,7 @@
 """kill -9 of estibad and of monitors: containers go on, and what is told afterwards is what happened."""
 import json
 import os
+import pathlib
 import random
 import signal
 import sqlite3
@@ -542,6 +543,10 @@ class Alone:
         return found
 
     def close(self):
+        if pathlib.Path(f'/proc/{self.holder.pid}/root/run/estiba/c').exists() and os.listdir(f'/proc/{self.holder.pid}/root/run/estiba/c'):
+            out = self.popen('ps', '-aq').communicate(timeout=60)[0]  # a test that failed may have left one running
+            if out.split():
+                self.popen('rm', '-f', *out.split()).communicate(timeout=60)
         for pid in self.daemons():
             os.kill(pid, signal.SIGTERM)
         until(lambda: not self.daemons())
