@@ -57,11 +57,13 @@ es_err *req_i64(const struct req *r, const char *name, int64_t otherwise, int64_
 	if (!err)
 		return NULL;
 	es_err_drop(err);
-	return es_err_new(ES_E_INTERNAL, "strconv.ParseInt: parsing \"%s\": invalid syntax", v);
+	return es_err_new(ES_E_INTERNAL, "strconv.Atoi: parsing \"%s\": invalid syntax", v);
 }
 
 static es_err *one_size(const struct req *r, const char *name, int64_t *ret)
 {
+	if (str_empty(req_query(r, name)))
+		return es_err_new(ES_E_INVALID, "strconv.Atoi: parsing \"\": invalid syntax");
 	ES_TRY(es_err_as(req_i64(r, name, 0, ret), ES_E_INVALID));
 	if (*ret < 0 || *ret > UINT16_MAX)
 		return es_err_new(ES_E_INVALID, "invalid terminal size %s=%lld", name, (long long)*ret);

@@ -166,6 +166,8 @@ static es_err *find_locked(struct ctrs *t, const char *word, struct ctr **ret)
 	struct ctr *by_prefix = NULL;
 	size_t len = strlen(word);
 
+	if (!len)
+		return es_err_new(ES_E_INVALID, "invalid name or ID supplied: \"\"");
 	for (size_t i = 0; i < t->n; i++)
 		if (strcmp(t->items[i]->id, word) == 0) {
 			*ret = ctr_ref(t->items[i]);

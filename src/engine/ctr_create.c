@@ -13,6 +13,7 @@
 #include "engine/ctr_priv.h"
 #include "engine/events.h"
 #include "catalog/netmgr.h"
+#include "spec/platform.h"
 #include "store/snapshot.h"
 #include "sys/cgroup.h"
 
@@ -387,6 +388,7 @@ static es_err *check_all(struct engine *e, const struct docker_config *c, const 
 				  c->working_dir);
 	if (c->healthcheck)
 		ES_TRY(check_health(c->healthcheck));
+	ES_TRY(ctr_check_request(c, hc));
 	if (hc->shm_size < 0)
 		return es_err_new(ES_E_INVALID, "SHM size can not be less than 0");
 	ES_TRY(ctr_host_config_check(hc));
@@ -495,7 +497,7 @@ static const char *short_id(struct arena *a, const char *id)
 /* ---- create ---- */
 
 /* The record from the request; everything in A. */
-static es_err *make_record(struct engine *e, struct arena *a, const char *name, unsigned api, struct json *body,
+static es_err *make_record(struct engine *e, struct arena *a, const char *name, const char *platform, unsigned api, struct json *body,
 			   struct ctr_record *rec)
 {
 	struct docker_create_request *req = ARENA_NEW(a, struct docker_create_request);
@@ -503,12 +505,13 @@ static es_err *make_record(struct engine *e, struct arena *a, const char *name, 
 	struct image image;
 	char id[65];
 
-	ES_TRY(docker_create_request_decode(a, body, req));
+	ES_TRY(es_err_in(docker_create_request_decode(a, body, req), "invalid JSON"));
 	rec->config = &req->config;
 	rec->host_config = req->host_config;
 	if (str_empty(req->config.image))
 		return es_err_new(ES_E_INVALID, "No image specified"); /* 26.1: an empty config is caught by the API */
 	ES_TRY(image_get(im, a, req->config.image, &image));
+	ES_TRY(ctr_check_platform(a, platform, req->config.image, &image.config));
 	ctr_config_merge(a, rec->config, &image.config.config);
 	ctr_fill_defaults(e, a, rec->host_config);
 	ES_TRY(check_all(e, rec->config, rec->host_config));
@@ -567,8 +570,8 @@ static es_err *copy_record(struct arena *a, const struct ctr_record *rec, struct
 	return field_decode_text(a, ctr_record_fields, copy, text.len, *ret);
 }
 
-static es_err *create(struct engine *e, struct arena *reply_arena, const char *name, unsigned api, struct json *body,
-		      struct docker_create_reply *ret)
+static es_err *create(struct engine *e, struct arena *reply_arena, const char *name, const char *platform, unsigned api,
+		      struct json *body, struct docker_create_reply *ret)
 {
 	struct ctr_record made = { 0 }, *rec;
 	es_autoarena *a = arena_new();
@@ -577,7 +580,7 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	es_err *err;
 
 	ES_TRY(check_kernel_memory(reply_arena, body, api, &warnings));
-	ES_TRY(make_record(e, reply_arena, name, api, body, &made));
+	ES_TRY(make_record(e, reply_arena, name, platform, api, body, &made));
 	ES_TRY(copy_record(a, &made, &rec));
 	c = ctr_new(e, ES_TAKE(a), rec);
 	ES_TRY(ctr_insert(e, c));
@@ -596,33 +599,19 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	return NULL;
 }
 
-/* "os[/arch[/variant]]"; only what this machine runs. */
-static es_err *check_platform(const char *platform)
-{
-	es_autostrv parts = strv_split(platform, '/');
-	size_t n = strv_len(parts);
-
-	if (n > 3)
-		return es_err_new(ES_E_INVALID, "\"%s\": cannot parse platform specifier: invalid argument", platform);
-	if (strcmp(parts[0], "linux") != 0 && !(n == 1 && strcmp(parts[0], oci_machine_arch()) == 0))
-		return es_err_new(ES_E_INVALID, "\"%s\": unknown operating system or architecture: invalid argument", platform);
-	if (n > 1 && strcmp(parts[1], oci_machine_arch()) != 0)
-		return es_err_new(ES_E_INVALID, "platform %s is not this machine's (linux/%s)", platform, oci_machine_arch());
-	return NULL;
-}
-
 es_err *ctr_create(struct engine *e, struct arena *a, const char *name, const char *platform, unsigned api,
 		   struct json *body, struct docker_create_reply *ret)
 {
 	es_autofree char *random = NULL;
+	struct oci_platform parsed;
 
-	if (!str_empty(platform))
-		ES_TRY(check_platform(platform));
+	if (!str_empty(platform)) /* before the image is looked for */
+		ES_TRY(platform_parse(a, platform, &parsed));
 	if (!str_empty(name))
 		ES_TRY(ctr_name_check(name));
 	if (json_is(body, JSON_OBJECT) && body->n == 0)
 		return es_err_new(ES_E_INVALID, "config cannot be empty in order to create a container");
 	if (str_empty(name))
 		name = random = ctr_random_name(e);
-	return create(e, a, name, api, body, ret);
+	return create(e, a, name, platform, api, body, ret);
 }

@@ -155,6 +155,10 @@ static es_err *add_bind(struct resolve *r, const char *spec)
 	if (n > 3 || !*parts[0] || (n > 1 && !*parts[1]))
 		return es_err_new(ES_E_INVALID, "invalid volume specification: '%s'", spec);
 	is_volume = n > 1 && parts[0][0] != '/';
+	if (parts[n > 1 ? 1 : 0][0] != '/')
+		return es_err_new(ES_E_INVALID,
+				  "invalid volume specification: '%s': invalid mount config for type \"%s\": invalid mount path: '%s' mount path "
+				  "must be absolute", spec, is_volume || n == 1 ? "volume" : "bind", parts[n > 1 ? 1 : 0]);
 	ES_TRY(parse_mode(r->a, n > 2 ? arena_strdup(r->a, parts[2]) : NULL, is_volume || n == 1, &m));
 	m.destination = clean_path(r->a, parts[n > 1 ? 1 : 0]);
 	if (n == 1 || is_volume) {
@@ -181,6 +185,18 @@ static es_err *add_bind(struct resolve *r, const char *spec)
 static es_err *bad(const struct docker_mount *in, const char *why)
 {
 	return es_err_new(ES_E_INVALID, "invalid mount config for type \"%s\": %s", in->type, why);
+}
+
+static es_err *check_propagation(const struct docker_mount *in)
+{
+	const char *mode = in->bind ? in->bind->propagation : NULL;
+
+	if (str_empty(mode))
+		return NULL;
+	for (size_t i = 0; i < ES_N(modes); i++)
+		if (modes[i].class == MODE_PROPAGATION && strcmp(modes[i].name, mode) == 0)
+			return NULL;
+	return es_err_new(ES_E_INVALID, "invalid mount config for type \"%s\": invalid propagation mode: %s", in->type, mode);
 }
 
 static es_err *check_long(const struct docker_mount *in)
@@ -211,7 +227,7 @@ static es_err *check_long(const struct docker_mount *in)
 		return bad(in, "field VolumeOptions must not be specified");
 	if (in->tmpfs && !is_tmpfs)
 		return bad(in, "field TmpfsOptions must not be specified");
-	return NULL;
+	return check_propagation(in);
 }
 
 static const char *tmpfs_options(struct arena *a, const struct docker_mount_tmpfs *t)

@@ -140,6 +140,12 @@ static inline bool ctr_is_up(const struct ctr *c)
 /* Relative path of its directory in the data root, on the heap. */
 char *ctr_dir(const struct ctr *c);
 
+/* --- ctr_check.c --- */
+/* ES_E_INVALID: environment, extra hosts, published ports. */
+es_err *ctr_check_request(const struct docker_config *c, const struct docker_host_config *hc) ES_CHECKED;
+/* Is IMAGE, called REF, of the platform WANTED (NULL, "": any)? ES_E_NOT_FOUND if not: clients then pull the one that is. */
+es_err *ctr_check_platform(struct arena *a, const char *wanted, const char *ref, const struct oci_image *image) ES_CHECKED;
+
 /* --- ctr_create.c --- */
 /* What C leaves open is taken from I, an image's or a container's config; strings are shared. */
 void ctr_config_merge(struct arena *a, struct docker_config *c, const struct docker_config *i);

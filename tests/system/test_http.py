@@ -86,7 +86,7 @@ def test_headers_of_every_answer(d):
     ('/v1.23/nosuch', 404, 'page not found'),
     ('/containers/json?filters=x', 400, 'invalid filter'),
     ('/containers/json?filters=%7B%22nosuch%22%3A%5B%22x%22%5D%7D', 400, "invalid filter 'nosuch'"),
-    ('/containers/json?limit=x', 500, 'strconv.ParseInt: parsing "x": invalid syntax'),
+    ('/containers/json?limit=x', 500, 'strconv.Atoi: parsing "x": invalid syntax'),
     ('/containers/nosuch/json', 404, 'No such container: nosuch'),
     ('/containers/x%zz/json', 400, None),
     ('/exec/nosuch/json', 404, 'No such exec instance: nosuch'),
