@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/ago.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -38,38 +39,11 @@ char *human_bytes(struct arena *a, double bytes)
 	return scaled(a, bytes, 1024, units, ES_N(units), 4);
 }
 
-char *human_duration(struct arena *a, int64_t ns)
-{
-	int64_t s = ns / CLOCK_NS_PER_S, m = s / 60, h = (s + 1800) / 3600; /* hours are rounded */
-
-	if (s < 1)
-		return arena_strdup(a, "Less than a second");
-	if (s == 1)
-		return arena_strdup(a, "1 second");
-	if (s < 60)
-		return arena_printf(a, "%lld seconds", (long long)s);
-	if (m == 1)
-		return arena_strdup(a, "About a minute");
-	if (m < 60)
-		return arena_printf(a, "%lld minutes", (long long)m);
-	if (h == 1)
-		return arena_strdup(a, "About an hour");
-	if (h < 48)
-		return arena_printf(a, "%lld hours", (long long)h);
-	if (h < 24 * 7 * 2)
-		return arena_printf(a, "%lld days", (long long)(h / 24));
-	if (h < 24 * 30 * 2)
-		return arena_printf(a, "%lld weeks", (long long)(h / 24 / 7));
-	if (h < 24 * 365 * 2)
-		return arena_printf(a, "%lld months", (long long)(h / 24 / 30));
-	return arena_printf(a, "%lld years", (long long)(h / 24 / 365));
-}
-
 char *human_ago(struct arena *a, int64_t unix_seconds)
 {
 	if (unix_seconds <= 0)
 		return arena_strdup(a, "N/A");
-	return arena_printf(a, "%s ago", human_duration(a, clock_now_ns() - unix_seconds * CLOCK_NS_PER_S));
+	return arena_printf(a, "%s ago", ago_words(a, clock_now_ns() - unix_seconds * CLOCK_NS_PER_S));
 }
 
 /* V/UNIT as decimals without trailing zeros. */

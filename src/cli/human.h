@@ -12,9 +12,7 @@ char *human_size(struct arena *a, double bytes);
 char *human_size_digits(struct arena *a, double bytes, int precision);
 /* Binary units: "7.79GiB", "21.5MiB" (memory of stats and info). */
 char *human_bytes(struct arena *a, double bytes);
-/* "Less than a second", "5 seconds", "About a minute", "3 days": docker's coarse words for an interval. */
-char *human_duration(struct arena *a, int64_t ns);
-/* human_duration of what passed since a second of 1970, with " ago"; "N/A" for a time before 1970's start. */
+/* ago_words (base/ago.h) of what passed since a second of 1970, with " ago"; "N/A" for a time before 1970's start. */
 char *human_ago(struct arena *a, int64_t unix_seconds);
 /* A Go duration: "1h0m0s", "5s", "1.5s", "300ms". */
 char *human_go_duration(struct arena *a, int64_t ns);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_human.c: sizes, ages and durations as docker words them, as rows. */
 #include "base/clock.h"
+#include "base/ago.h"
 #include "cli/human.h"
 
 #include "check.h"
@@ -36,7 +37,7 @@ static void durations(void)
 	es_autoarena *a = arena_new();
 
 	for (size_t i = 0; i < ES_N(rows); i++)
-		CHECK_STR(human_duration(a, rows[i].s * CLOCK_NS_PER_S), rows[i].want);
+		CHECK_STR(ago_words(a, rows[i].s * CLOCK_NS_PER_S), rows[i].want);
 }
 
 static void go_durations(void)
