@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_stats.c: estiba stats. */
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/list.h"
 #include "cli/client.h"
 #include "cli/format.h"
 #include "cli/human.h"
@@ -12,6 +19,8 @@ struct values {
 };
 
 #define INTERVAL_MS 500
+#define FIRST_MS 10000 /* for the first documents; a daemon takes two samples, a second apart */
+#define ROWS_MAX 4096
 
 static const struct opt options[] = {
 	O_BOOL(struct values, all, "all", 'a', .help = "Show all containers (default shows just running)"),
@@ -149,82 +158,284 @@ static const struct format stats_format = {
 	.config_key = "statsFormat",
 };
 
-/* Names to ask for: those given, else what runs (or, with -a, everything). */
-static es_err *names_of(struct cli *c, const struct values *v, char ***ret)
+/* One container: a process of its own asks the daemon and passes the documents on, a line each, so that none waits for another
+ * (this program has no threads, so a fork is safe). */
+struct row {
+	struct list link;
+	char *name;
+	pid_t pid;
+	int fd;             /* -1: it said its last word */
+	struct es_buf text; /* of the next document */
+	struct arena *arena;
+	struct json *doc; /* the latest; NULL: none yet */
+	bool listed;      /* still there the last time we looked */
+};
+
+struct screen {
+	struct cli *c;
+	const struct values *v;
+	struct format_list list;
+	struct list rows;
+};
+
+static es_err *pass_on(struct cli *c, const char *name, bool once, int out)
+{
+	const struct client_request r = { .method = "GET", .path = client_path(c, "/containers/%s/stats", name),
+					  .query = once ? "stream=0" : "stream=1" };
+	char bytes[16384];
+	struct http_head head;
+	size_t n;
+
+	c->client = NULL; /* the parent's connection is not ours */
+	ES_TRY(client_send(c, &r, &head));
+	do {
+		ES_TRY(http_client_read(client_http(c), bytes, sizeof bytes, &n));
+		ES_TRY(file_write_all(out, bytes, n));
+	} while (n);
+	return file_write_all(out, "\n", 1);
+}
+
+/* In the child. Its last line is the error's text, if there was one. */
+static void watch(struct cli *c, const char *name, bool once, int out)
+{
+	es_err *err;
+	const char *text;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* siblings hold each other's pipes: a broken pipe would not tell */
+	err = pass_on(c, name, once, out);
+	text = err ? es_err_text(err) : "";
+
+	if (err)
+		es_err_drop(file_write_all(out, text, strlen(text)));
+	_exit(err != NULL);
+}
+
+static es_err *row_add(struct screen *s, const char *name)
+{
+	struct row *row;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return es_err_sys(errno, "pipe");
+	pid = fork();
+	if (pid == 0)
+		watch(s->c, name, s->v->no_stream, fds[1]);
+	es_close(fds[1]);
+	if (pid < 0) {
+		es_close(fds[0]);
+		return es_err_sys(errno, "fork");
+	}
+	row = ES_NEW(struct row);
+	*row = (struct row){ .name = es_xstrdup(name), .pid = pid, .fd = fds[0], .text = ES_BUF(CLIENT_REPLY_MAX), .listed = true };
+	list_append(&s->rows, &row->link);
+	return NULL;
+}
+
+static void row_free(struct row *row)
+{
+	list_remove(&row->link);
+	if (row->fd >= 0) {
+		kill(row->pid, SIGKILL);
+		es_close(row->fd);
+	}
+	while (waitpid(row->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	es_buf_done(&row->text);
+	arena_free(row->arena);
+	free(row->name);
+	free(row);
+}
+
+static void row_take(struct row *row, const char *line, size_t n)
+{
+	struct arena *a = arena_new();
+	struct json *doc;
+	es_err *err = json_parse(a, line, n, &doc);
+
+	if (err || !json_is(doc, JSON_OBJECT)) {
+		es_err_free(err);
+		arena_free(a);
+		return;
+	}
+	json_set_str(a, doc, "asked", row->name);
+	arena_free(row->arena);
+	row->arena = a;
+	row->doc = doc;
+}
+
+/* What the child wrote. Its end with an error is ours, unless the container merely ended since it was listed. */
+static es_err *row_read(struct screen *s, struct row *row)
+{
+	char *room = es_buf_reserve(&row->text, 16384), *end;
+	ssize_t n = room ? read(row->fd, room, 16384) : 0;
+
+	if (n < 0 && errno == EINTR)
+		return NULL;
+	if (n > 0) {
+		es_buf_commit(&row->text, (size_t)n);
+		while ((end = memchr(row->text.p, '\n', row->text.len))) {
+			size_t len = (size_t)(end - row->text.p);
+
+			row_take(row, row->text.p, len);
+			es_buf_consume(&row->text, len + 1);
+		}
+		return NULL;
+	}
+	es_close_p(&row->fd);
+	return row->text.len && s->c->n_args ? es_err_new(ES_E_INTERNAL, "%s", es_buf_str(&row->text)) : NULL;
+}
+
+/* Without names: what runs now (with -a: everything) is shown, what is gone is not. */
+static es_err *list_again(struct screen *s)
 {
 	struct json *array;
 
-	*ret = strv_arena_dup(c->arena, c->args);
-	if (c->n_args)
-		return NULL;
-	*ret = NULL;
-	ES_TRY(client_get(c, "/containers/json", v->all ? "all=1" : NULL, &array));
-	JSON_EACH(row, array)
-		*ret = strv_arena_add(c->arena, *ret, json_str(json_get(row, "Id")));
-	return NULL;
-}
+	ES_TRY(client_get(s->c, "/containers/json", s->v->all ? "all=1" : NULL, &array));
+	LIST_EACH(at, &s->rows)
+		LIST_ENTRY(at, struct row, link)->listed = false;
+	JSON_EACH(doc, array)
+	{
+		const char *id = json_str(json_get(doc, "Id"));
+		bool known = false;
 
-/* One sample of every container. The first has no sample before it, so that the CPU's share needs the daemon's own wait. */
-static es_err *sample_all(struct cli *c, char *const *names, const struct json **docs, size_t *ret_n)
-{
-	size_t n = 0;
+		LIST_EACH(at, &s->rows) {
+			struct row *row = LIST_ENTRY(at, struct row, link);
 
-	for (; names && *names; names++) {
-		struct json *doc;
-		es_err *err = client_get(c, client_path(c, "/containers/%s/stats", *names), "stream=0", &doc);
-
-		if (err && es_err_class(err) == ES_E_NOT_FOUND && !c->n_args) {
-			es_err_free(err); /* ended since it was listed */
-			continue;
+			if (str_eq(row->name, id))
+				row->listed = known = true;
 		}
-		ES_TRY(err);
-		json_set_str(c->arena, doc, "asked", *names);
-		docs[n++] = doc;
+		if (!known && id)
+			ES_TRY(row_add(s, id));
 	}
-	*ret_n = n;
+	LIST_EACH(at, &s->rows) {
+		struct row *row = LIST_ENTRY(at, struct row, link);
+
+		if (!row->listed)
+			row_free(row);
+	}
 	return NULL;
 }
 
-static es_err *show(struct cli *c, const struct format_list *list, const struct json *const *docs, size_t n, bool redraw)
+static es_err *begin(struct screen *s)
 {
-	es_autobuf out = ES_BUF(CLI_TEXT_MAX), text = ES_BUF(CLI_TEXT_MAX);
+	const char *api;
 
-	ES_TRY(format_text(c, list, docs, n, &text));
-	if (redraw)
-		es_buf_adds(&out, "\033[H\033[J");
-	es_buf_adds(&out, es_buf_str(&text));
-	cli_out(&out);
+	ES_TRY(client_api(s->c, &api)); /* once, not in every process; and a daemon to be started is started once */
+	if (!s->c->n_args)
+		return list_again(s);
+	for (char **name = s->c->args; *name; name++)
+		ES_TRY(row_add(s, *name));
 	return NULL;
+}
+
+/* Read until DEADLINE_NS, or until ALL have said something (a first document, or that there is none). */
+static es_err *read_rows(struct screen *s, int64_t deadline_ns, bool all)
+{
+	for (;;) {
+		struct pollfd fds[ROWS_MAX];
+		struct row *rows[ROWS_MAX];
+		int64_t left_ms = (deadline_ns - clock_mono_ns()) / CLOCK_NS_PER_MS;
+		size_t n = 0;
+		bool waiting = false;
+
+		LIST_EACH(at, &s->rows) {
+			struct row *row = LIST_ENTRY(at, struct row, link);
+
+			if (row->fd < 0 || n == ROWS_MAX)
+				continue;
+			waiting |= !row->doc;
+			rows[n] = row;
+			fds[n++] = (struct pollfd){ .fd = row->fd, .events = POLLIN };
+		}
+		if (left_ms <= 0 || (all && !waiting))
+			return NULL;
+		if (poll(fds, n, (int)left_ms) < 0 && errno != EINTR)
+			return es_err_sys(errno, "poll");
+		for (size_t i = 0; i < n; i++)
+			if (fds[i].revents)
+				ES_TRY(row_read(s, rows[i]));
+	}
+}
+
+/* On a terminal the table is drawn over the one before; what is left of that is wiped line by line, so that nothing flickers. */
+static void redraw(const char *text)
+{
+	es_autobuf out = ES_BUF(CLI_TEXT_MAX);
+
+	es_buf_adds(&out, "\033[H");
+	for (; *text; text++) {
+		if (*text == '\n')
+			es_buf_adds(&out, "\033[K");
+		es_buf_addc(&out, *text);
+	}
+	es_buf_adds(&out, "\033[J");
+	cli_out(&out);
+}
+
+static es_err *show(struct screen *s, bool over)
+{
+	struct arena *before = s->c->arena;
+	es_autobuf text = ES_BUF(CLI_TEXT_MAX);
+	es_autoarena *round = arena_new(); /* what the round needs goes with it */
+	const struct json *docs[ROWS_MAX];
+	size_t n = 0;
+	es_err *err;
+
+	LIST_EACH(at, &s->rows) {
+		const struct row *row = LIST_ENTRY(at, struct row, link);
+
+		if (row->doc && n < ROWS_MAX)
+			docs[n++] = row->doc;
+	}
+	s->c->arena = round;
+	err = format_text(s->c, &s->list, docs, n, &text);
+	s->c->arena = before;
+	ES_TRY(err);
+	if (over)
+		redraw(es_buf_str(&text));
+	else
+		cli_out(&text);
+	return NULL;
+}
+
+static bool all_ended(const struct screen *s)
+{
+	LIST_EACH(at, (struct list *)&s->rows)
+		if (LIST_ENTRY(at, struct row, link)->fd >= 0)
+			return false;
+	return true;
+}
+
+static es_err *run_screen(struct screen *s)
+{
+	bool over = !s->v->no_stream && isatty(STDOUT_FILENO);
+
+	ES_TRY(begin(s));
+	ES_TRY(read_rows(s, clock_mono_ns() + FIRST_MS * CLOCK_NS_PER_MS, true));
+	if (over)
+		cli_printf("\033[2J");
+	for (;;) {
+		ES_TRY(show(s, over));
+		if (s->v->no_stream || (s->c->n_args && all_ended(s)))
+			return NULL;
+		ES_TRY(read_rows(s, clock_mono_ns() + INTERVAL_MS * CLOCK_NS_PER_MS, false));
+		if (!s->c->n_args)
+			ES_TRY(list_again(s));
+	}
 }
 
 static es_err *run(struct cli *c)
 {
 	const struct values *v = c->values;
-	const struct format_list list = { .format = &stats_format, .given = v->format, .full = v->no_trunc };
-	bool redraw = !v->no_stream && isatty(STDOUT_FILENO);
+	struct screen s = { .c = c, .v = v, .list = { .format = &stats_format, .given = v->format, .full = v->no_trunc } };
+	es_err *err;
 
-	for (;;) {
-		struct arena *before = c->arena;
-		const struct json **docs;
-		char **names;
-		size_t n;
-		es_err *err;
-
-		c->arena = arena_new(); /* a round's documents go with the round */
-		err = names_of(c, v, &names);
-		if (!err) {
-			docs = ARENA_ARRAY(c->arena, const struct json *, strv_len(names) + 1);
-			err = sample_all(c, names, docs, &n);
-		}
-		if (!err)
-			err = show(c, &list, docs, n, redraw);
-		arena_free(c->arena);
-		c->arena = before;
-		ES_TRY(err);
-		if (v->no_stream)
-			return NULL;
-		poll(NULL, 0, INTERVAL_MS);
-	}
+	list_init(&s.rows);
+	err = run_screen(&s);
+	while (!list_is_empty(&s.rows))
+		row_free(LIST_ENTRY(s.rows.next, struct row, link));
+	return err;
 }
 
 const struct cmd cmd_stats = {
