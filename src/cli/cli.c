@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "cli/absent.h"
 #include "cli/client.h"
 #include "cli/cmd.h"
 #include "cli/globals.h"
@@ -249,7 +250,14 @@ static bool count_is_right(struct cli *c)
 
 static void unknown_command(struct cli *c, const struct cmd *group, const char *group_path, const char *word)
 {
-	if (!group) {
+	const char *path = arena_printf(c->arena, "%s%s%s", group_path, *group_path ? " " : "", word), *why = absent_why(path);
+	es_err *err = group ? NULL : absent_run_plugin(c, word, c->argv);
+
+	if (err) {
+		cli_report(c, err);
+	} else if (why) {
+		cli_warn("%s: no command '%s': %s", c->prog, path, why);
+	} else if (!group) {
 		cli_warn("%s: unknown command: %s %s\n\nRun '%s --help' for more information", c->prog, c->prog, word, c->prog);
 	} else {
 		es_autobuf usage = ES_BUF(CLI_TEXT_MAX);
@@ -391,7 +399,7 @@ static void leave(int sig)
 
 int cli_main(int argc, char **argv)
 {
-	struct cli c = { .prog = called_as(argc > 0 ? argv[0] : NULL), .path = "" };
+	struct cli c = { .argv = argv, .prog = called_as(argc > 0 ? argv[0] : NULL), .path = "" };
 	char *none[] = { NULL };
 	es_err *err;
 

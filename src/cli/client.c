@@ -79,16 +79,16 @@ es_err *client_host(struct cli *c, const char **ret)
 	return NULL;
 }
 
-static bool host_was_named(struct cli *c)
+bool client_is_own_default(struct cli *c)
 {
 	const char *context;
 	es_err *err = client_context(c, &context);
 
 	if (err) {
 		es_err_free(err);
-		return true;
+		return false;
 	}
-	return c->globals.hosts || !str_empty(getenv("DOCKER_HOST")) || !str_eq(context, "default");
+	return !c->globals.hosts && str_empty(getenv("DOCKER_HOST")) && str_eq(context, "default");
 }
 
 /* Connecting. */
@@ -135,7 +135,7 @@ static es_err *init_client(struct cli *c)
 	ES_TRY(es_err_in(refuse_transport(c, host), "Failed to initialize"));
 	client = ARENA_NEW(c->arena, struct client);
 	client->host = host;
-	client->own_default = !host_was_named(c);
+	client->own_default = client_is_own_default(c);
 	c->client = client;
 	return NULL;
 }

@@ -29,6 +29,8 @@ struct client_request {
 
 /* The socket we talk to: "unix:///run/estiba.sock". ES_E_INVALID with docker's texts. */
 es_err *client_host(struct cli *c, const char **ret) ES_CHECKED;
+/* Did nobody name a daemon? Then it is our own one, started when it is needed. */
+bool client_is_own_default(struct cli *c);
 /* Name of the context in use: "default" or one of the configuration. */
 es_err *client_context(struct cli *c, const char **ret) ES_CHECKED;
 /* "1.45", or what the daemon or DOCKER_API_VERSION says; asks the daemon (once). */

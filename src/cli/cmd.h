@@ -39,6 +39,7 @@ struct cli_globals {
 /* One invocation. Everything that lives as long as it does is in ARENA. */
 struct cli {
 	struct arena *arena;
+	char **argv;      /* the whole command line */
 	const char *prog; /* the name we were called by: in messages, help and completions */
 	struct cli_globals globals;
 	struct opt_result globals_given;

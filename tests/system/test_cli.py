@@ -108,6 +108,9 @@ def test_help_needs_no_daemon(fake):
 @pytest.mark.parametrize("argv, code, text", [
     (["ps", "--nosuch"], 125, "unknown flag: --nosuch\n\nUsage:  estiba ps [OPTIONS]\n\nRun 'estiba ps --help' for more information\n"),
     (["nosuch"], 1, "estiba: unknown command: estiba nosuch\n\nRun 'estiba --help' for more information\n"),
+    (["swarm", "init"], 1, "estiba: no command 'swarm': there is no swarm mode\n"),
+    (["trust", "--help"], 1, "estiba: no command 'trust': images are not signed with Notary\n"),
+    (["run", "-v", ":/x", "i"], 125, "estiba: invalid spec: :/x: empty section between colons\n\nRun 'estiba run --help' for more information\n"),
     (["ps", "extra"], 1, "estiba: 'estiba ps' accepts no arguments\n\nUsage:  estiba ps [OPTIONS]\n\nRun 'estiba ps --help' for more information\n"),
     (["stop", "-t", "x", "c"], 125, "invalid argument \"x\" for \"-t, --timeout\" flag: strconv.ParseInt: parsing \"x\": invalid syntax\n"),
     (["run", "-d", "-a", "stdout", "x"], 1, "conflicting options: cannot specify both --attach and --detach\n"),
