@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_df.c: estiba system df. */
+#include "base/clock.h"
 #include "cli/client.h"
 #include "cli/ctrlist.h"
 #include "cli/human.h"
 #include "cli/imglist.h"
 #include "cli/vollist.h"
+#include "codec/gotmpl.h"
+
+#define TOTAL_DIGITS 4 /* docker shows sums with four digits, sizes of objects with three */
 
 struct values {
 	const char *format;
@@ -106,13 +110,13 @@ static struct usage builds_usage(const struct json *doc)
 static struct json *usage_doc(struct cli *c, const struct usage *u)
 {
 	struct json *doc = json_new_object(c->arena);
-	const char *reclaimable = human_size(c->arena, (double)u->reclaimable);
+	const char *reclaimable = human_size_digits(c->arena, (double)u->reclaimable, TOTAL_DIGITS);
 
 	if (u->percent && u->size > 0)
 		reclaimable = arena_printf(c->arena, "%s (%lld%%)", reclaimable, (long long)(u->reclaimable * 100 / u->size));
 	json_set_str(c->arena, doc, "Active", arena_printf(c->arena, "%lld", (long long)u->active));
 	json_set_str(c->arena, doc, "Reclaimable", reclaimable);
-	json_set_str(c->arena, doc, "Size", human_size(c->arena, (double)u->size));
+	json_set_str(c->arena, doc, "Size", human_size_digits(c->arena, (double)u->size, TOTAL_DIGITS));
 	json_set_str(c->arena, doc, "TotalCount", arena_printf(c->arena, "%lld", (long long)u->total));
 	json_set_str(c->arena, doc, "Type", u->type);
 	return doc;
@@ -144,30 +148,173 @@ static const struct format df_format = {
 	.error_prefix = "template parsing error",
 };
 
+/* Entries of the build cache. */
+
+static const char *text_of(const struct format_row *row, const char *key)
+{
+	const char *s = json_str(json_get(row->doc, key));
+
+	return s ? s : "";
+}
+
+static const char *flag_of(const struct format_row *row, const char *key)
+{
+	return json_bool(json_get(row->doc, key), false) ? "true" : "false";
+}
+
+/* RFC 3339 to seconds since 1970; false when there is none. */
+static bool when_of(const struct format_row *row, const char *key, int64_t *ret_s)
+{
+	int64_t ns;
+	es_err *err = clock_parse(text_of(row, key), &ns);
+	bool there = !err;
+
+	es_err_free(err);
+	*ret_s = there ? ns / CLOCK_NS_PER_S : 0;
+	return there;
+}
+
+static const char *time_of(const struct format_row *row, const char *key, char *(*print)(struct arena *a, int64_t unix_seconds))
+{
+	int64_t s;
+
+	return when_of(row, key, &s) ? print(row->cli->arena, s) : "";
+}
+
+static const char *get_build_id(const struct format_row *row)
+{
+	const char *id = text_of(row, "ID");
+
+	if (!row->full)
+		id = human_short_id(row->cli->arena, id);
+	return json_bool(json_get(row->doc, "InUse"), false) ? arena_printf(row->cli->arena, "%s*", id) : id;
+}
+static const char *get_build_parent(const struct format_row *row)
+{
+	const char *id = text_of(row, "Parent");
+
+	return row->full ? id : human_short_id(row->cli->arena, id);
+}
+static const char *get_build_type(const struct format_row *row)
+{
+	return text_of(row, "Type");
+}
+static const char *get_build_description(const struct format_row *row)
+{
+	return text_of(row, "Description");
+}
+static const char *get_build_size(const struct format_row *row)
+{
+	return human_size(row->cli->arena, (double)num(row->doc, "Size"));
+}
+static const char *get_build_created_at(const struct format_row *row)
+{
+	return time_of(row, "CreatedAt", human_time);
+}
+static const char *get_build_created_since(const struct format_row *row)
+{
+	return time_of(row, "CreatedAt", human_ago);
+}
+static const char *get_build_used_at(const struct format_row *row)
+{
+	return time_of(row, "LastUsedAt", human_time);
+}
+static const char *get_build_used_since(const struct format_row *row)
+{
+	return time_of(row, "LastUsedAt", human_ago);
+}
+static const char *get_build_count(const struct format_row *row)
+{
+	return arena_printf(row->cli->arena, "%lld", (long long)num(row->doc, "UsageCount"));
+}
+static const char *get_build_in_use(const struct format_row *row)
+{
+	return flag_of(row, "InUse");
+}
+static const char *get_build_shared(const struct format_row *row)
+{
+	return flag_of(row, "Shared");
+}
+
+static const struct format_column build_columns[] = {
+	{ "CacheType", "CACHE TYPE", get_build_type },
+	{ "CreatedAt", "CREATED AT", get_build_created_at },
+	{ "CreatedSince", "CREATED", get_build_created_since },
+	{ "Description", "DESCRIPTION", get_build_description },
+	{ "ID", "CACHE ID", get_build_id },
+	{ "InUse", "IN USE", get_build_in_use },
+	{ "LastUsedAt", "LAST USED AT", get_build_used_at },
+	{ "LastUsedSince", "LAST USED", get_build_used_since },
+	{ "Parent", "PARENT", get_build_parent },
+	{ "Shared", "SHARED", get_build_shared },
+	{ "Size", "SIZE", get_build_size },
+	{ "UsageCount", "USAGE", get_build_count },
+	{ 0 }
+};
+static const struct format build_format = {
+	.type = "*formatter.buildCacheContext",
+	.columns = build_columns,
+	.table = "{{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}",
+};
+
 /* Every object. */
+
+enum { IMAGES, CONTAINERS, VOLUMES, BUILDS, KINDS };
+
+static const struct {
+	const char *key, *title, *table;
+	const struct format *format;
+} kinds[KINDS] = {
+	[IMAGES] = { "Images", "Images space usage:\n\n", "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", &imglist_format },
+	[CONTAINERS] = { "Containers", "\nContainers space usage:\n\n", "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}", &ctrlist_format },
+	[VOLUMES] = { "Volumes", "\nLocal Volumes space usage:\n\n", "table {{.Name}}\t{{.Links}}\t{{.Size}}", &vollist_format },
+	[BUILDS] = { "BuildCache", NULL, NULL, &build_format },
+};
+
+static const struct json *objects_of(struct cli *c, const struct json *doc, size_t kind)
+{
+	const struct json *rows = json_get(doc, kinds[kind].key);
+
+	return kind == IMAGES ? imglist_expand_first(c, rows) : rows;
+}
 
 static es_err *put_objects(struct cli *c, const struct json *doc)
 {
-	static const struct {
-		const char *title, *table;
-		const struct format *format;
-	} lists[] = {
-		{ "Images space usage:\n\n", "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", &imglist_format },
-		{ "\nContainers space usage:\n\n", "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}", &ctrlist_format },
-		{ "\nLocal Volumes space usage:\n\n", "table {{.Name}}\t{{.Links}}\t{{.Size}}", &vollist_format },
-	};
-	const struct json *rows[] = { imglist_expand_first(c, json_get(doc, "Images")), json_get(doc, "Containers"), json_get(doc, "Volumes") };
 	const struct usage builds = builds_usage(doc);
 
-	for (size_t i = 0; i < ES_N(lists); i++) {
-		const struct format_list list = { .format = lists[i].format, .given = lists[i].table, .self = c };
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct format_list list = { .format = kinds[i].format, .given = kinds[i].table, .self = c };
 
-		cli_printf("%s", lists[i].title);
-		ES_TRY(format_print_array(c, &list, rows[i]));
+		if (kinds[i].title)
+			cli_printf("%s", kinds[i].title);
+		else
+			cli_printf("\nBuild cache usage: %s\n\n", human_size_digits(c->arena, (double)builds.size, TOTAL_DIGITS));
+		ES_TRY(format_print_array(c, &list, objects_of(c, doc, i)));
 	}
-	cli_printf("\nBuild cache usage: %s\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
-		   human_size(c->arena, (double)builds.size));
 	return NULL;
+}
+
+/* -v with --format: one document with a list of every kind. */
+static es_err *put_document(struct cli *c, const char *format, const struct json *doc)
+{
+	static const struct gotmpl_type type = { .name = "*formatter.diskUsageContext" };
+	const char *text = str_eq(format, "json") ? "{{json .}}" : format_unescape(c, str_starts(format, "table ") ? format + 6 : format);
+	struct json *all = json_new_object(c->arena);
+	es_autobuf out = ES_BUF(CLI_TEXT_MAX);
+	struct gotmpl *t;
+
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct format_list list = { .format = kinds[i].format, .full = true, .self = c };
+		struct json *rows = json_new_array(c->arena);
+
+		JSON_EACH(row, objects_of(c, doc, i))
+			json_append(rows, format_document(c, &list, row));
+		json_set(c->arena, all, kinds[i].key, rows);
+	}
+	ES_TRY(es_err_in(gotmpl_parse(c->arena, "", text, strlen(text), &t), "template parsing error"));
+	ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type }, all, &out));
+	cli_out(&out);
+	return es_buf_check(&out);
 }
 
 static es_err *run(struct cli *c)
@@ -179,8 +326,8 @@ static es_err *run(struct cli *c)
 	struct json *doc;
 
 	ES_TRY(client_get(c, "/system/df", NULL, &doc));
-	if (v->verbose && str_empty(v->format))
-		return put_objects(c, doc);
+	if (v->verbose)
+		return str_empty(v->format) ? put_objects(c, doc) : put_document(c, v->format, doc);
 	usages[0] = images_usage(doc);
 	usages[1] = containers_usage(doc);
 	usages[2] = volumes_usage(doc);

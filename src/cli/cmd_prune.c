@@ -79,7 +79,7 @@ static bool agreed(const struct values *v, const char *warning)
 
 static void put_total(struct cli *c, int64_t reclaimed)
 {
-	cli_printf("Total reclaimed space: %s\n", human_size(c->arena, (double)reclaimed));
+	cli_printf("Total reclaimed space: %s\n", human_size_digits(c->arena, (double)reclaimed, 4));
 }
 
 static es_err *run_containers(struct cli *c)
@@ -153,7 +153,7 @@ static es_err *run_builds(struct cli *c)
 	if (!agreed(v, v->all ? "WARNING! This will remove all build cache. " : "WARNING! This will remove all dangling build cache. "))
 		return NULL;
 	ES_TRY(prune_builds(c, v, filters_of(c, v), &reclaimed));
-	cli_printf("Total reclaimed space: %s\n", human_size(c->arena, (double)reclaimed));
+	cli_printf("Total reclaimed space: %s\n", human_size_digits(c->arena, (double)reclaimed, 4));
 	return NULL;
 }
 

@@ -61,7 +61,7 @@ const char *format_template(struct cli *c, const struct format_list *l)
 }
 
 /* Go's rows are structs with methods; here an object with one string per column. */
-static struct json *row_document(struct cli *c, const struct format_list *l, const struct json *doc)
+struct json *format_document(struct cli *c, const struct format_list *l, const struct json *doc)
 {
 	const struct format_row row = { c, doc, l->full, l->self };
 	struct json *out = json_new_object(c->arena);
@@ -124,8 +124,8 @@ static es_err *put_header(struct cli *c, const struct format_list *l, const stru
 	return NULL;
 }
 
-static es_err *put_rows(struct cli *c, const struct format_list *l, const struct gotmpl *t, const struct json *const *docs, size_t n,
-			struct es_buf *out)
+static es_err *put_rows(struct cli *c, const struct format_list *l, const char *text, const struct gotmpl *t, const struct json *const *docs,
+			size_t n, struct es_buf *out)
 {
 	static const struct gotmpl_method methods[] = { { "Label", 1, call_label }, { 0 } };
 	const struct gotmpl_type type = { .name = l->format->type, .methods = methods };
@@ -133,7 +133,12 @@ static es_err *put_rows(struct cli *c, const struct format_list *l, const struct
 	for (size_t i = 0; i < n; i++) {
 		struct label_call call = { c, l, docs[i] };
 
-		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call }, row_document(c, l, docs[i]), out));
+		if (str_eq(text, "{{json .}}")) { /* Go's rows write themselves, and so escape < > & although templates do not */
+			json_write(out, format_document(c, l, docs[i]), 0);
+			es_buf_addc(out, '\n');
+			continue;
+		}
+		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call }, format_document(c, l, docs[i]), out));
 		es_buf_addc(out, '\n');
 	}
 	return NULL;
@@ -154,7 +159,7 @@ es_err *format_text(struct cli *c, const struct format_list *l, const struct jso
 	text = columns ? columns : text;
 	ES_TRY(es_err_in(gotmpl_parse(c->arena, "", text, strlen(text), &t), "%s",
 			 l->format->error_prefix ? l->format->error_prefix : "failed to parse template"));
-	err = put_rows(c, l, t, docs, n, &lines);
+	err = put_rows(c, l, text, t, docs, n, &lines);
 	if (err)
 		return es_err_in(err, "%s", exec_prefix(l));
 	if (columns) {

@@ -43,6 +43,8 @@ struct format_list {
 const char *format_template(struct cli *c, const struct format_list *l);
 /* Does the template mention a field (so that the daemon must be asked for it)? */
 bool format_mentions(struct cli *c, const struct format_list *l, const char *field);
+/* DOC as the template sees it: one member per column. */
+struct json *format_document(struct cli *c, const struct format_list *l, const struct json *doc);
 /* Print DOCS. ES_E_INVALID with docker's texts for a bad template. */
 es_err *format_print(struct cli *c, const struct format_list *l, const struct json *const *docs, size_t n) ES_CHECKED;
 /* The same for an array of the daemon. */

@@ -48,6 +48,11 @@ static const char *get_size(const struct format_row *row)
 	return human_size(row->cli->arena, (double)json_i64(json_get(row->doc, "Size"), 0));
 }
 
+static const char *get_virtual_size(const struct format_row *row)
+{
+	return human_size_digits(row->cli->arena, (double)json_i64(json_get(row->doc, "Size"), 0), 4);
+}
+
 static const char *get_containers(const struct format_row *row)
 {
 	int64_t n = json_i64(json_get(row->doc, "Containers"), -1);
@@ -59,14 +64,14 @@ static const char *get_shared_size(const struct format_row *row)
 {
 	int64_t n = json_i64(json_get(row->doc, "SharedSize"), -1);
 
-	return n < 0 ? "N/A" : human_size(row->cli->arena, (double)n);
+	return n < 0 ? "N/A" : human_size_digits(row->cli->arena, (double)n, 4);
 }
 
 static const char *get_unique_size(const struct format_row *row)
 {
 	int64_t all = json_i64(json_get(row->doc, "Size"), -1), shared = json_i64(json_get(row->doc, "SharedSize"), -1);
 
-	return all < 0 || shared < 0 ? "N/A" : human_size(row->cli->arena, (double)(all - shared));
+	return all < 0 || shared < 0 ? "N/A" : human_size_digits(row->cli->arena, (double)(all - shared), 4);
 }
 
 static const struct format_column columns[] = {
@@ -80,7 +85,7 @@ static const struct format_column columns[] = {
 	{ "Size", "SIZE", get_size },
 	{ "Tag", "TAG", get_tag },
 	{ "UniqueSize", "UNIQUE SIZE", get_unique_size },
-	{ "VirtualSize", "SIZE", get_size },
+	{ "VirtualSize", "SIZE", get_virtual_size },
 	{ 0 }
 };
 
@@ -196,7 +201,7 @@ struct json *imglist_expand_first(struct cli *c, const struct json *images)
 
 		if (first)
 			(void)cut(c, first, ':', &repo, &tag);
-		add_row(c, out, image, repo, tag, NONE);
+		add_row(c, out, image, repo, tag, ""); /* df shows no digests */
 	}
 	return out;
 }

@@ -41,7 +41,7 @@ static const char *get_size(const struct format_row *row)
 {
 	const struct json *usage = json_get(row->doc, "UsageData");
 
-	return json_is(usage, JSON_OBJECT) ? human_size(row->cli->arena, (double)json_i64(json_get(usage, "Size"), 0)) : "N/A";
+	return json_is(usage, JSON_OBJECT) ? human_size_digits(row->cli->arena, (double)json_i64(json_get(usage, "Size"), 0), 4) : "N/A";
 }
 static const char *get_none(const struct format_row *row)
 {
