@@ -205,6 +205,8 @@ es_err *netmgr_endpoints(struct netmgr *m, struct arena *a, const struct docker_
 		struct docker_endpoint *ep = e->value ? e->value : ARENA_NEW(a, struct docker_endpoint);
 		struct net *n = NULL, *main_net = NULL;
 
+		if (!main_name && strcmp(name, hc->network_mode) == 0)
+			continue; /* clients repeat "host" and "container:x" here */
 		/* The mode's network may be named by its id in one place and by its name in the other. */
 		if (main_name) {
 			es_err_drop(netmgr_find(m, name, &n));
