@@ -57,7 +57,11 @@ static es_err *attach(struct req *r)
 	err = ctr_attach_check(r->engine, r->args[0], &o, &tty);
 	if (err)
 		return refuse_stream(r, err);
-	ES_TRY(takeover(r, tty, &t));
+	err = takeover(r, tty, &t);
+	if (err) {
+		ctr_attach_cancel(r->engine, r->args[0]);
+		return err;
+	}
 	ctr_attach(r->engine, r->args[0], &o, t.fd, t.early, t.early_len);
 	return NULL;
 }

@@ -38,6 +38,7 @@ static const struct field mount_fields[] = {
 	F_BOOL(T, anonymous, "anonymous", FIELD_OMIT_EMPTY),
 	F_BOOL(T, from_mounts, "from_mounts", FIELD_OMIT_EMPTY),
 	F_BOOL(T, non_recursive, "non_recursive", FIELD_OMIT_EMPTY),
+	F_BOOL(T, ro_shallow, "ro_shallow", FIELD_OMIT_EMPTY),
 	F_END,
 };
 #undef T

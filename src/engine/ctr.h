@@ -50,8 +50,10 @@ struct ctr_attach_opts {
 	const char *detach_keys; /* NULL: the default */
 };
 /* Before the connection is hijacked: may it be, and is it raw (tty)? ES_E_INVALID for bad detach keys,
- * ES_E_CONFLICT for a paused container with docker's words. */
+ * ES_E_CONFLICT for a paused container with docker's words. After a yes ctr_attach or ctr_attach_cancel has to follow: a start waits
+ * for it, since the client may start the container as soon as it has its answer. */
 es_err *ctr_attach_check(struct engine *e, const char *ref, const struct ctr_attach_opts *o, bool *ret_tty) ES_CHECKED;
+void ctr_attach_cancel(struct engine *e, const char *ref);
 /* Takes CLIENT_FD (a connected stream socket, blocking or not) with HEAD, the bytes already read from it. The monitor owns
  * it from here on; before the start it waits with the container. On an error the text is written to the client. */
 void ctr_attach(struct engine *e, const char *ref, const struct ctr_attach_opts *o, int client_fd, const void *head,

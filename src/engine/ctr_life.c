@@ -442,6 +442,20 @@ es_err *ctr_follow(struct ctr *c)
 
 /* ---- talking to the monitor ---- */
 
+/* Whoever has seen a container's first output may ask at once, before its start was noted: that is waited for. */
+void ctr_settle(struct ctr *c)
+{
+	bool up;
+
+	(void)pthread_mutex_lock(&c->lock);
+	up = ctr_is_up(c);
+	(void)pthread_mutex_unlock(&c->lock);
+	if (up)
+		return;
+	(void)pthread_mutex_lock(&c->op);
+	(void)pthread_mutex_unlock(&c->op);
+}
+
 /* ES_E_CONFLICT with docker's text when it does not run. */
 static es_err *ask(struct ctr *c, struct arena *a, const struct mon_request *req, int fd, struct mon_reply *ret)
 {
@@ -510,6 +524,7 @@ static es_err *stop(struct ctr *c, const char *signal, int64_t timeout_s, bool *
 	if (seconds == INT64_MIN)
 		seconds = c->rec->config->stop_timeout.set ? c->rec->config->stop_timeout.v : 10;
 	req.timeout_ns = (struct field_opt_i64){ .set = true, .v = seconds < 0 ? -1 : seconds * CLOCK_NS_PER_S };
+	ctr_settle(c);
 	(void)pthread_mutex_lock(&c->lock);
 	up = ctr_is_up(c);
 	c->stopped_by_user = true;
@@ -573,6 +588,7 @@ static es_err *kill_one(struct engine *e, const char *ref, const char *signal)
 	if (!str_empty(signal))
 		ES_TRY(signame_parse(signal, &number));
 	ES_TRY(ctr_find(e, ref, &c));
+	ctr_settle(c);
 	if (!str_empty(c->rec->config->stop_signal))
 		ES_TRY(signame_parse(c->rec->config->stop_signal, &stop_signal));
 	req.signal = number;
@@ -670,6 +686,7 @@ es_err *ctr_attach_check(struct engine *e, const char *ref, const struct ctr_att
 	paused = c->status == CTR_PAUSED;
 	restarting = c->status == CTR_RESTARTING;
 	*ret_tty = c->rec->config->tty;
+	c->attaching += !paused && !restarting;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (paused)
 		return es_err_new(ES_E_CONFLICT, "container %s is paused, unpause the container before attach", ref);
@@ -703,6 +720,8 @@ static bool attach_later(struct ctr *c, const struct ctr_attach_opts *o, int fd,
 	p->head = len ? es_xmemdup(head, len) : NULL;
 	p->head_len = len;
 	(void)pthread_mutex_lock(&c->lock);
+	while (c->starting) /* with the clients that came before */
+		(void)pthread_cond_wait(&c->changed, &c->lock);
 	kept = !ctr_is_up(c) && !c->gone;
 	if (kept)
 		list_append(&c->pending, &p->link);
@@ -712,6 +731,24 @@ static bool attach_later(struct ctr *c, const struct ctr_attach_opts *o, int fd,
 		ctr_pending_free(p);
 	}
 	return kept;
+}
+
+static void attach_done(struct ctr *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->attaching--;
+	(void)pthread_cond_broadcast(&c->changed);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void ctr_attach_cancel(struct engine *e, const char *ref)
+{
+	es_autoctr *c = NULL;
+	es_err *err = ctr_find(e, ref, &c);
+
+	if (!err)
+		attach_done(c);
+	es_err_drop(err);
 }
 
 void ctr_attach(struct engine *e, const char *ref, const struct ctr_attach_opts *o, int client_fd, const void *head, size_t head_len)
@@ -728,6 +765,7 @@ void ctr_attach(struct engine *e, const char *ref, const struct ctr_attach_opts 
 			err = attach_running(c, o, fd, head, head_len);
 		else if (!err && o->stream)
 			fd = -1; /* kept until the start */
+		attach_done(c);
 	}
 	if (err) {
 		(void)!write(fd, es_err_text(err), strlen(es_err_text(err)));
@@ -741,6 +779,7 @@ es_err *ctr_resize(struct engine *e, const char *ref, uint16_t width, uint16_t h
 	es_autoctr *c = NULL;
 
 	ES_TRY(ctr_find(e, ref, &c));
+	ctr_settle(c);
 	return tell(c, &req);
 }
 

@@ -253,6 +253,7 @@ static es_err *add_long(struct resolve *r, const struct docker_mount *in)
 		m.source = clean_path(r->a, in->source);
 		m.propagation = in->bind && !str_empty(in->bind->propagation) ? in->bind->propagation : "rprivate";
 		m.non_recursive = in->bind && in->bind->non_recursive;
+		m.ro_shallow = in->bind && in->bind->read_only_non_recursive;
 		ES_TRY(bind_source(r, m.source, in->bind && in->bind->create_mountpoint));
 		return add(r, &m);
 	}

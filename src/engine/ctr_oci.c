@@ -14,6 +14,7 @@
 #include "spec/oci_runtime.h"
 #include "sys/caps.h"
 #include "sys/cgroup.h"
+#include "sys/mntns.h"
 #include "sys/mount.h"
 
 /* Docker's default set; whoever runs as another user than root gets it as a bounding set only. */
@@ -173,9 +174,18 @@ es_err *ctr_user(struct arena *a, int root_fd, const char *user, char *const *ex
 	return passwd_lookup(a, user, passwd, group, extra, ret);
 }
 
+/* The primary group is among the additional ones: else a set-group-id program could drop it, and with it what is denied to that
+ * group (CVE-2022-36109). */
 static struct oci_user process_user(struct arena *a, const struct passwd_user *u)
 {
-	return (struct oci_user){ .uid = u->uid, .gid = u->gid, .additional_gids = oci_runtime_gids_json(a, u->groups, u->n_groups) };
+	uint32_t *groups = ARENA_ARRAY(a, uint32_t, u->n_groups + 1);
+	size_t n = 0;
+
+	groups[n++] = u->gid;
+	for (size_t i = 0; i < u->n_groups; i++)
+		if (u->groups[i] != u->gid)
+			groups[n++] = u->groups[i];
+	return (struct oci_user){ .uid = u->uid, .gid = u->gid, .additional_gids = oci_runtime_gids_json(a, groups, n) };
 }
 
 static char **process_env(struct arena *a, const struct docker_config *cfg, bool tty, const char *home)
@@ -347,6 +357,27 @@ static es_err *namespaces(struct build *b)
 
 /* ---- mounts ---- */
 
+/* The other container's tmpfs, as it shows it. */
+static es_err *join_shm(struct build *b, const char *ipc)
+{
+	es_autoclose int ns = -1;
+	const char *path;
+	int fd, number;
+
+	ES_TRY(join_path(b, ipc, "mnt", &path));
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return es_err_sys(errno, "open %s", path);
+	ES_TRY(es_err_in(mntns_clone(ns, "/dev/shm", &fd), "/dev/shm of the other container"));
+	number = ctr_give_fd(b->s, fd, "mount", true);
+	if (number < 0) {
+		es_close(fd);
+		return es_err_new(ES_E_LIMIT, "more than %d volumes, ports and clients", CTR_FDS_MAX);
+	}
+	add_mount(b, "/dev/shm", "bind", arena_printf(b->a, "/proc/self/fd/%d", number), "bind,rprivate");
+	return NULL;
+}
+
 static es_err *ipc_mounts(struct build *b)
 {
 	const char *ipc = b->hc->ipc_mode;
@@ -360,12 +391,7 @@ static es_err *ipc_mounts(struct build *b)
 		return NULL;
 	}
 	if (str_starts(ipc, "container:")) {
-		const char *ns;
-		es_autofree char *root = NULL;
-
-		ES_TRY(join_path(b, ipc, "ipc", &ns)); /* /proc/PID/ns/ipc: the same PID shows the tmpfs */
-		root = es_xstrndup(ns, (size_t)(strstr(ns, "/ns/") - ns));
-		add_mount(b, "/dev/shm", "bind", arena_printf(b->a, "%s/root/dev/shm", root), "rbind,rprivate");
+		ES_TRY(join_shm(b, ipc));
 	} else if (strcmp(ipc, "none") != 0) {
 		add_mount(b, "/dev/shm", "tmpfs", "shm",
 			  arena_printf(b->a, "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)b->hc->shm_size));
@@ -417,7 +443,8 @@ static void user_mount(struct build *b, const struct ctr_mount *m)
 
 	add_mount(b, m->destination, "bind", by_fd ? by_fd : m->source,
 		  arena_printf(b->a, "%s,%s%s", m->non_recursive ? "bind" : "rbind",
-			       str_empty(m->propagation) ? "rprivate" : m->propagation, m->rw ? "" : ",ro"));
+			       str_empty(m->propagation) ? "rprivate" : m->propagation,
+			       m->rw ? "" : m->ro_shallow ? ",ro" : ",rro"));
 }
 
 static size_t depth(const char *path)

@@ -25,6 +25,7 @@ struct ctr_mount {
 	const char *subpath;     /* below a volume */
 	bool no_copy, anonymous, from_mounts; /* from_mounts: asked for by HostConfig.Mounts */
 	bool non_recursive;
+	bool ro_shallow; /* read-only for this mount alone, not for what lies below it */
 };
 
 /* The record's document. Everything that a create decided; written again when rename, update or a network changes it. */
@@ -94,6 +95,8 @@ struct ctr {
 	struct arena *net_arena;
 	struct list waits;    /* ctr_wait */
 	struct list pending;  /* ctr_pending */
+	unsigned attaching;   /* clients that ctr_attach_check let pass and that are not in pending yet: a start waits for them */
+	bool starting;        /* the monitor has those of pending; who comes now waits for the start's outcome */
 	struct list execs;    /* struct exec, see exec.c */
 	struct monlink *link; /* to its monitor; NULL: none */
 	int run_dirfd;        /* c/ID in the exec root while it runs, else -1 */
@@ -200,6 +203,8 @@ struct ctr_start {
 	uint32_t uid, gid;            /* of the process, for the stdio pipes */
 	int64_t exit_code;            /* of a start that failed in the runtime */
 };
+/* Number under which FD will be known to the monitor; -1 when there are too many. */
+int ctr_give_fd(struct ctr_start *s, int fd, const char *use, bool owned);
 /* op is held; the container is not up. */
 es_err *ctr_start_locked(struct ctr *c) ES_CHECKED;
 /* What a run leaves: network, volumes, mount, run directory. */
@@ -216,6 +221,8 @@ void ctr_purge(struct engine *e, const char *id, struct ctr *c);
 void ctr_recover_all(struct engine *e, bool new_boot);
 
 /* --- ctr_life.c --- */
+/* Wait for a start that is under way; op must not be held. */
+void ctr_settle(struct ctr *c);
 /* Clean up after a run that has ended, and remove a container that asked for it; by another thread. */
 void ctr_finish_later(struct ctr *c);
 /* Follow the monitor; what it tells changes the state. ES_E_NOT_FOUND: it is gone. */

@@ -18,6 +18,7 @@
 #include "store/snapshot.h"
 #include "sys/mount.h"
 
+#define ATTACH_WAIT_NS (2 * CLOCK_NS_PER_S)
 #define CONFIG_MAX OCI_RUNTIME_CONFIG_MAX
 #define LOG_MAX_SIZE ((int64_t)10 << 20) /* bytes; docker's default is without limit, and fills disks */
 #define LOG_MAX_FILES 5
@@ -27,8 +28,7 @@ char *ctr_run_dir(const struct ctr *c)
 	return es_xasprintf("c/%s", c->id);
 }
 
-/* Number under which FD will be known to the monitor; -1 when there are too many. */
-static int give_fd(struct ctr_start *s, int fd, const char *use, bool owned)
+int ctr_give_fd(struct ctr_start *s, int fd, const char *use, bool owned)
 {
 	int to = CTR_FD_MORE;
 
@@ -78,7 +78,7 @@ static es_err *give_subpath(struct ctr_start *s, const struct ctr_mount *m, int 
 	int clone, number;
 
 	ES_TRY(mount_clone(fd, "", true, &clone));
-	number = give_fd(s, clone, "mount", true);
+	number = ctr_give_fd(s, clone, "mount", true);
 	if (number < 0) {
 		es_close(clone);
 		return es_err_new(ES_E_LIMIT, "more than %d volumes, ports and clients", CTR_FDS_MAX);
@@ -213,7 +213,7 @@ static es_err *start_network(struct ctr_start *s)
 	if (s->netns_fd >= 0)
 		give_fd_as(s, s->netns_fd, CTR_FD_NETNS, "runtime");
 	for (size_t i = 0; i < box.n_hold; i++)
-		if (give_fd(s, box.hold_fds[i], "hold", true) >= 0)
+		if (ctr_give_fd(s, box.hold_fds[i], "hold", true) >= 0)
 			box.hold_fds[i] = -1;
 	err = network_files(c, &box);
 	if (!err)
@@ -325,6 +325,17 @@ static es_err *health_spec(struct ctr_start *s, struct mon_spec *spec)
 	return NULL;
 }
 
+/* A client that was told yes starts the container at once, perhaps before its connection has come here. lock is held. */
+static void wait_attaching(struct ctr *c)
+{
+	int64_t until = clock_now_ns() + ATTACH_WAIT_NS;
+	struct timespec ts = { until / CLOCK_NS_PER_S, until % CLOCK_NS_PER_S };
+	int rc = 0;
+
+	while (c->attaching > 0 && rc == 0)
+		rc = pthread_cond_timedwait(&c->changed, &c->lock, &ts);
+}
+
 /* Clients that attached before the start: their sockets go to the monitor with it, so that no early byte is lost. */
 static void attach_pending(struct ctr_start *s, struct mon_spec *spec)
 {
@@ -333,9 +344,11 @@ static void attach_pending(struct ctr_start *s, struct mon_spec *spec)
 	size_t n = 0;
 
 	(void)pthread_mutex_lock(&c->lock);
+	wait_attaching(c);
+	c->starting = true;
 	LIST_EACH(at, &c->pending) {
 		struct ctr_pending *p = LIST_ENTRY(at, struct ctr_pending, link);
-		int number = n < MON_CLIENTS_MAX ? give_fd(s, p->fd, NULL, true) : -1;
+		int number = n < MON_CLIENTS_MAX ? ctr_give_fd(s, p->fd, NULL, true) : -1;
 
 		list_remove(at);
 		if (number >= 0) {
@@ -420,6 +433,7 @@ static es_err *start_monitor(struct ctr_start *s)
 		return runtime_error(s, &report);
 	(void)pthread_mutex_lock(&c->lock);
 	c->status = CTR_RUNNING;
+	c->starting = false;
 	c->pid = report.pid;
 	c->start_ticks = report.start_ticks;
 	c->started_at = report.started_at;
@@ -479,6 +493,7 @@ static void start_failed(struct ctr *c, const struct ctr_start *s, const es_err 
 	(void)pthread_mutex_lock(&c->lock);
 	free(c->error);
 	c->error = es_xstrdup(es_err_text(err));
+	c->starting = false;
 	c->exit_code = s->exit_code ? s->exit_code : 128;
 	if (c->status != CTR_CREATED)
 		c->status = CTR_EXITED;

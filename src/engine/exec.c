@@ -219,6 +219,7 @@ static es_err *can_exec(struct ctr *c, const char *ref)
 {
 	enum ctr_status status;
 
+	ctr_settle(c);
 	(void)pthread_mutex_lock(&c->lock);
 	status = c->status;
 	(void)pthread_mutex_unlock(&c->lock);
