@@ -32,6 +32,39 @@ es_err *inspect_get_volume(struct cli *c, const char *name, struct json **ret)
 	return get(c, client_path(c, "/volumes/%s", name), NULL, ret);
 }
 
+/* What a template sees of an image's config: the members of the OCI's, then docker's three, without empty ones. */
+#define T struct docker_config
+#define OMIT FIELD_OMIT_EMPTY
+static const struct field image_config_fields[] = {
+	F_STR(T, user, "User", OMIT),
+	F_SET(T, exposed_ports, "ExposedPorts", OMIT),
+	F_STRV(T, env, "Env", OMIT),
+	F_STRV(T, entrypoint, "Entrypoint", OMIT),
+	F_STRV(T, cmd, "Cmd", OMIT),
+	F_SET(T, volumes, "Volumes", OMIT),
+	F_STR(T, working_dir, "WorkingDir", OMIT),
+	F_STR_MAP(T, labels, "Labels", OMIT),
+	F_STR(T, stop_signal, "StopSignal", OMIT),
+	F_BOOL(T, args_escaped, "ArgsEscaped", OMIT),
+	F_PTR(T, healthcheck, "Healthcheck", OMIT, struct docker_health_config, docker_health_config_fields),
+	F_STRV(T, on_build, "OnBuild", OMIT),
+	F_STRV(T, shell, "Shell", OMIT),
+	F_END,
+};
+#undef OMIT
+#undef T
+
+/* DOC is an image's; a config that does not decode stays as it came. */
+static void reduce_config(struct cli *c, struct json *doc)
+{
+	struct docker_config config = { 0 };
+	es_err *err = field_decode(c->arena, image_config_fields, json_get(doc, "Config"), &config);
+
+	if (!err)
+		json_set(c->arena, doc, "Config", field_encode(c->arena, image_config_fields, &config));
+	es_err_drop(err);
+}
+
 /* Docker runs the template on its Go struct first and, when that fails, on the document as it came, where every object is a map:
  * so do we, with our field tables as the struct. */
 static es_err *print_template(struct cli *c, const struct gotmpl *t, const struct json *doc, const struct gotmpl_type *type, struct es_buf *out)
@@ -52,15 +85,17 @@ static es_err *print_template(struct cli *c, const struct gotmpl *t, const struc
 }
 
 /* What DOC is, by members that only one kind has. */
-static const struct gotmpl_type *type_of(const struct json *doc)
+static const struct gotmpl_type *type_of(struct cli *c, struct json *doc)
 {
 	static const struct gotmpl_type container = { .name = "container.InspectResponse", .rows = docker_inspect_fields };
-
 	static const struct gotmpl_type image = { .name = "image.InspectResponse", .rows = docker_image_inspect_fields };
 
 	if (json_get(doc, "HostConfig") && json_get(doc, "State"))
 		return &container;
-	return json_get(doc, "RootFS") && json_get(doc, "RepoTags") ? &image : NULL;
+	if (!json_get(doc, "RootFS") || !json_get(doc, "RepoTags"))
+		return NULL;
+	reduce_config(c, doc);
+	return &image;
 }
 
 static es_err *collect(struct cli *c, char *const *names, inspect_get getter, struct json *array)
@@ -107,7 +142,7 @@ es_err *inspect_print(struct cli *c, char *const *names, const char *format, ins
 	if (t) {
 		JSON_EACH(doc, array)
 			if (!err)
-				err = print_template(c, t, doc, type_of(doc), &out);
+				err = print_template(c, t, doc, type_of(c, doc), &out);
 		if (!array->n)
 			es_buf_addc(&out, '\n');
 	} else {
