@@ -258,6 +258,7 @@ static es_err *get_layers(struct pull *p, const struct oci_manifest *m, char *co
 /* --- one image --- */
 
 struct found {
+	struct oci_image config;
 	const char *config_text;
 	size_t config_len;
 	char **blobs; /* index and manifest */
@@ -316,20 +317,20 @@ static es_err *choose(struct pull *p, struct fetch_doc *doc, struct found *f)
 static es_err *get_image(struct pull *p, const struct oci_manifest *m, struct found *f)
 {
 	struct image there;
-	struct oci_image config;
 	es_err *err = image_get(p->net->im, p->a, m->config.digest, &there);
 
 	if (!err) { /* with all its layers */
+		f->config = there.config;
 		f->config_text = there.config_text;
 		f->config_len = there.config_len;
 		return NULL;
 	}
 	es_err_drop(err);
 	ES_TRY(get_config(p, &m->config, f));
-	ES_TRY(oci_image_decode(p->a, f->config_text, f->config_len, &config));
-	if (!str_empty(config.os) && !str_eq(config.os, "linux"))
-		return es_err_new(ES_E_UNSUPPORTED, "image operating system \"%s\" cannot be used on this platform", config.os);
-	return get_layers(p, m, config.rootfs.diff_ids);
+	ES_TRY(oci_image_decode(p->a, f->config_text, f->config_len, &f->config));
+	if (!str_empty(f->config.os) && !str_eq(f->config.os, "linux"))
+		return es_err_new(ES_E_UNSUPPORTED, "image operating system \"%s\" cannot be used on this platform", f->config.os);
+	return get_layers(p, m, f->config.rootfs.diff_ids);
 }
 
 /* The image that has the name now, or NULL. */
@@ -360,6 +361,21 @@ static es_err *add(struct pull *p, const struct ref *ref, const char *digest, co
 	return NULL;
 }
 
+/* An image of one platform, without an index, is taken whatever it is for; docker says so, too. */
+static es_err *warn_platform(struct pull *p, const struct ref *ref, const struct oci_image *is)
+{
+	const struct oci_platform actual = { .os = is->os, .architecture = is->architecture, .variant = is->variant };
+	struct oci_platform want;
+
+	if (str_empty(p->p->platform))
+		return NULL;
+	ES_TRY(platform_parse(p->a, p->p->platform, &want));
+	if (!platform_fits(&want, &actual))
+		net_say(&p->talk, NULL, "WARNING: image with reference %s was found but does not match the specified platform: wanted %s, actual: %s",
+			ref_full(p->a, ref), platform_text(p->a, &want), platform_text(p->a, &actual));
+	return NULL;
+}
+
 static es_err *pull_one(struct pull *p, const struct ref *ref, const char **ret_id)
 {
 	struct found f = { 0 };
@@ -376,7 +392,8 @@ static es_err *pull_one(struct pull *p, const struct ref *ref, const char **ret_
 	if (!blob_is_digest(m.config.digest))
 		return es_err_new(ES_E_UNSUPPORTED, "digest %s of an image is not supported", m.config.digest);
 	ES_TRY(get_image(p, &m, &f));
-	return add(p, ref, digest, &f, ret_id);
+	ES_TRY(add(p, ref, digest, &f, ret_id));
+	return warn_platform(p, ref, &f.config);
 }
 
 static es_err *pull_all(struct pull *p, const char **ret_id)

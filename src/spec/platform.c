@@ -74,6 +74,11 @@ static int fitness(const struct oci_platform *want, const struct oci_platform *i
 	return got < wanted ? 10 + got : 0;
 }
 
+bool platform_fits(const struct oci_platform *want, const struct oci_platform *is)
+{
+	return fitness(want, is) > 0;
+}
+
 const struct oci_descriptor *platform_choose(const struct oci_index *idx, const struct oci_platform *want)
 {
 	const struct oci_descriptor *best = NULL;

@@ -91,6 +91,7 @@ class BadRegistry:
         self.redirect = None         # base URL that blobs are redirected to
         self.challenge = None        # WWW-Authenticate; then an Authorization is wanted
         self.token = None            # what /token answers
+        self.hang = threading.Event() # uploads wait for it
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -103,6 +104,10 @@ class BadRegistry:
                 outer.get(self)
             do_HEAD = do_GET
 
+            def do_POST(self):
+                outer.requests.append((self.command, self.path, None, None))
+                outer.hang.wait(60)
+
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
 
@@ -114,6 +119,7 @@ class BadRegistry:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
+        self.hang.set()
         self.server.shutdown()
         self.server.server_close()
 

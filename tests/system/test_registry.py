@@ -410,11 +410,15 @@ def test_platforms_of_an_index(daemon, bad):
     assert said[0] == {'status': 'Pulling from x', 'id': '2'}
     assert said[-1]['error'] == f'no matching manifest for linux/{ARCH} in the manifest list entries', said
     status, said = pull(d, f'{bad.host}/x', '2&platform=linux/s390x')
-    assert said[-1]['status'].startswith('Status: Downloaded'), said
+    assert any(x['status'].startswith('Status: Downloaded') for x in said), said
+    status, said = pull(d, f'{bad.host}/x', 'other&platform=linux/s390x')
+    warning = (f'WARNING: image with reference {bad.host}/x:other was found but does not match the specified platform: '
+               f'wanted linux/s390x, actual: linux/amd64')
+    assert said[-1]['status'] == warning and said[-2]['status'].startswith('Status:'), said
     got = d.api('GET', f'/distribution/{bad.host}/x:1/json')
     assert [p['architecture'] for p in json.loads(got[1])['Platforms']] == ['s390x', ARCH, 'unknown']
     assert json.loads(got[1])['Descriptor']['digest'] == top
-    d.estiba('rmi', f'{bad.host}/x:1', f'{bad.host}/x:2')
+    d.estiba('rmi', f'{bad.host}/x:1', f'{bad.host}/x:2', f'{bad.host}/x:other')
 
 
 def test_tokens(daemon, bad):
@@ -506,6 +510,25 @@ def test_a_client_that_leaves_ends_its_pull(daemon, bad):
     bad.delay = 0
     assert pull(d, f'{bad.host}/x')[1][-1]['status'].startswith('Status: Downloaded')
     d.estiba('rmi', f'{bad.host}/x:1')
+
+
+def test_a_client_that_leaves_ends_its_push(daemon, bad):
+    d = daemon
+    blob = layer(10_000, 40)
+    bad.add_image('x', '1', [blob])
+    pull(d, f'{bad.host}/x')
+    d.estiba('tag', f'{bad.host}/x:1', f'{bad.host}/y:1')
+    bad.blobs.clear()
+    c = Unix(str(d.sock))
+    c.request('POST', f'/images/{bad.host}/y/push?tag=1', headers={'X-Registry-Auth': auth('', '')})
+    r = c.getresponse()
+    assert 'The push refers to repository' in r.readline().decode()
+    assert wait_for(lambda: any(m == 'POST' for m, *_ in bad.requests))
+    c.sock.shutdown(socket.SHUT_RDWR)
+    r.close()
+    c.close()
+    assert wait_for(lambda: not helpers(d)), helpers(d)
+    d.estiba('rmi', f'{bad.host}/x:1', f'{bad.host}/y:1')
 
 
 def test_killed_daemon_in_the_middle_of_a_pull(bad):
