@@ -120,7 +120,7 @@ def test_networks(d):
     ('FROM bb:1\nRUN ["nosuch"]\n', None, 'exec: "nosuch": executable file not found in $PATH'),
     ('FROM bb:1\nUSER nosuch\nRUN id\n', None, 'unable to find user nosuch: no matching entries in passwd file'),
     ('FROM bb:1\nCOPY nosuch /\n', None, 'COPY failed: file not found in build context or excluded by .dockerignore: stat nosuch: file does not exist'),
-    ('FROM nosuch\n', None, 'pull access denied for nosuch'),
+    ('FROM 127.0.0.1:1/nosuch\n', None, 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'),
 ])
 def test_failures_leave_nothing(d, text, code, message):
     status, said, last = build(d, text, query='&t=failed:1')

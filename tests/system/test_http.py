@@ -283,7 +283,7 @@ def test_demand_start_leaves_the_caller(tmp_path):
     assert b'SECRET' not in (proc / 'environ').read_bytes()
     assert re.search(r'Umask:\s+0022', (proc / 'status').read_text())
     fields = (proc / 'stat').read_text().rsplit(')', 1)[1].split()
-    assert int(fields[1]) == 1 and int(fields[3]) != os.getsid(0) and int(fields[16]) == 0  # parent, session, nice
+    assert int(fields[1]) != os.getpid() and int(fields[3]) != os.getsid(0) and int(fields[16]) == 0  # parent, session, nice
     for _ in range(200):
         if not proc.exists():
             break
