@@ -16,6 +16,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get('ESTIBA_BIN', ROOT / 'build/bin')).resolve()
+TAG = os.environ.get('ESTIBA_TEST_TAG', '')  # of the run that will look for what is left
 BUSYBOX = '/bin/busybox'
 APPLETS = ('sh cat echo ls sleep true false id env mount ps grep sed head tail wc mkdir rm touch chmod chown stat test tty stty kill nc '
            'wget httpd ip hostname date dd seq yes find sync readlink tar awk cut sort uniq printf mknod ln cp mv expr md5sum sha256sum').split()
@@ -58,7 +59,7 @@ class Daemon:
     def __init__(self, *args, netns=True, own_cgroup=False, wrap=()):
         """OWN_CGROUP: containers' control groups below one of this daemon's own, so that a test can count them. WRAP: words before
         the daemon's command line (they must exec it)."""
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='estiba-test-'))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'estiba-test-{TAG}'))
         self.args = [*args]
         self.wrap = [*wrap]
         self.cgroup = None

@@ -27,7 +27,7 @@ KINDS = {
     'table': ('nft add table inet estiba-left', 'nft delete table inet estiba-left', 'table inet estiba-left'),
     'network namespace': ('ip netns add estleft', 'ip netns del estleft', 'network namespace /run/netns/estleft'),
     'file': ('touch /tmp/estiba-left', 'rm /tmp/estiba-left', 'file /tmp/estiba-left'),
-    'cgroup': ('mkdir {c}/estiba-left-{p}', 'rmdir {c}/estiba-left-{p}', 'cgroup {c}/estiba-left-{p}'),
+    'cgroup': ('mkdir {c}/estiba-test-{t}left', 'rmdir {c}/estiba-test-{t}left', 'cgroup {c}/estiba-test-{t}left'),
 }
 
 
@@ -35,7 +35,7 @@ KINDS = {
 @pytest.mark.parametrize('kind', KINDS)
 def test_is_seen(kind, tmp_path):
     top = pathlib.Path('/sys/fs/cgroup')
-    words = {'d': tmp_path, 'p': os.getpid(), 'c': top / 'pids' if (top / 'pids').is_dir() else top}
+    words = {'d': tmp_path, 't': run.TAG, 'c': top / 'pids' if (top / 'pids').is_dir() else top}
     make, remove, line = (text.format(**words) for text in KINDS[kind])
     assert line not in run.on_the_machine()
     sh(make)

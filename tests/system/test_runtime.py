@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import subprocess
 import time
@@ -51,7 +52,7 @@ def docker_config(*args):
             {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": tmp + ["mode=1777", "size=65536k"]},
         ],
         "linux": {
-            "cgroupsPath": f"/estiba-test-{os.getpid()}/c",
+            "cgroupsPath": f"/{CGROUP}/c",
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             "namespaces": [{"type": t} for t in ("mount", "network", "uts", "pid", "ipc", "cgroup")],
             "maskedPaths": ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"],
@@ -63,13 +64,20 @@ def docker_config(*args):
 # On a hybrid machine the v2 tree can be seen alone from a mount namespace of the test's own.
 V2_ALONE = ["unshare", "-m", "--propagation", "private", "sh", "-c",
             'mount --bind /sys/fs/cgroup/unified /sys/fs/cgroup && exec "$@"', "sh"]
+CGROUP = f"estiba-test-{os.environ.get('ESTIBA_TEST_TAG', '')}{os.getpid()}"
 HYBRID = os.path.exists("/sys/fs/cgroup/unified/cgroup.controllers")
+
+
+def mounts():
+    """The mount table, without what tests beside us have in directories of theirs."""
+    return [line for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+            if not re.search(" (/tmp/estiba-|/run/netns/)", line)]
 
 
 def cgroup_dirs():
     """The tests' group in every hierarchy that has it."""
     top = pathlib.Path("/sys/fs/cgroup")
-    return [p / f"estiba-test-{os.getpid()}" for p in (top, *top.iterdir()) if (p / f"estiba-test-{os.getpid()}").is_dir()]
+    return [p / CGROUP for p in (top, *top.iterdir()) if (p / CGROUP).is_dir()]
 
 
 class Bundle:
@@ -142,14 +150,14 @@ def b(tmp_path, request):
 
 
 def test_namespaces_are_new_and_host_table_is_untouched(b):
-    before = pathlib.Path("/proc/self/mountinfo").read_text()
+    before = mounts()
     out = b.sh("for n in mnt pid net uts ipc cgroup user; do readlink /proc/self/ns/$n; done; hostname; cat /proc/sys/kernel/hostname")
     inside = out.split()
     for i, n in enumerate(("mnt", "pid", "net", "uts", "ipc", "cgroup")):
         assert inside[i] != os.readlink(f"/proc/self/ns/{n}")
     assert inside[6] == os.readlink("/proc/self/ns/user")
     assert inside[7:] == ["inside", "inside"]
-    assert pathlib.Path("/proc/self/mountinfo").read_text() == before
+    assert mounts() == before
 
 
 def test_no_descriptor_and_no_environment_leaks(b):
