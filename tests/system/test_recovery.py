@@ -312,7 +312,7 @@ def test_terminal_survives(d):
     assert d.out('wait', 'ct') == '5'
 
 
-@pytest.mark.parametrize('client', ['docker', 'estiba'])
+@pytest.mark.parametrize('client', [pytest.param('docker', marks=pytest.mark.skipif(not shutil.which('docker'), reason='no docker')), 'estiba'])
 def test_clients_in_flight_get_an_error(d, client):
     program = BIN / 'estiba' if client == 'estiba' else 'docker'
     d.estiba('run', '-d', '--name', 'cw', IMAGE, 'sleep', '100')
