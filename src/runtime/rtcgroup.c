@@ -2,6 +2,7 @@
 /* rtcgroup.c: one function per controller, each with its v1 and its v2 form. */
 #include "runtime/rtcgroup.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -319,20 +320,52 @@ static struct devbpf_rule rule_of(const struct oci_device_rule *r)
 	};
 }
 
-static es_err *v1_device(const struct cgroup *cg, const struct devbpf_rule *r)
-{
-	const char *file = r->allow ? "devices.allow" : "devices.deny";
-	char text[80], major[24] = "*", minor[24] = "*";
+/* The two files of a v1 group, open while its rules are written. */
+struct v1_devices {
+	int allow, deny;
+};
 
-	if (r->type == 'a')
-		return cgroup_put(cg, "devices", file, "a");
+static es_err *v1_device(const struct v1_devices *to, const struct devbpf_rule *r)
+{
+	char text[80] = "a", major[24] = "*", minor[24] = "*";
+
 	if (r->major >= 0)
 		snprintf(major, sizeof major, "%lld", (long long)r->major);
 	if (r->minor >= 0)
 		snprintf(minor, sizeof minor, "%lld", (long long)r->minor);
-	snprintf(text, sizeof text, "%c %s:%s %s%s%s", r->type, major, minor, r->access & DEVBPF_READ ? "r" : "",
-		 r->access & DEVBPF_WRITE ? "w" : "", r->access & DEVBPF_MKNOD ? "m" : "");
-	return cgroup_put(cg, "devices", file, text);
+	if (r->type != 'a')
+		snprintf(text, sizeof text, "%c %s:%s %s%s%s", r->type, major, minor, r->access & DEVBPF_READ ? "r" : "",
+			 r->access & DEVBPF_WRITE ? "w" : "", r->access & DEVBPF_MKNOD ? "m" : "");
+	if (write(r->allow ? to->allow : to->deny, text, strlen(text)) < 0)
+		return es_err_sys(errno, "write \"%s\" to devices.%s", text, r->allow ? "allow" : "deny");
+	return NULL;
+}
+
+/* Whether RULES[AT] says again what an earlier rule said, with none of the other kind in between. */
+static bool is_repeated(const struct devbpf_rule *rules, size_t at)
+{
+	for (size_t i = at; i-- > 0 && rules[i].allow == rules[at].allow;)
+		if (rules[i].type == rules[at].type && rules[i].major == rules[at].major && rules[i].minor == rules[at].minor &&
+		    rules[i].access == rules[at].access)
+			return true;
+	return false;
+}
+
+static es_err *v1_devices(const struct cgroup *cg, const struct devbpf_rule *rules, size_t n)
+{
+	int dir = cgroup_dir_fd(cg, "devices");
+	es_autoclose int allow = -1, deny = -1;
+
+	if (dir < 0)
+		return es_err_new(ES_E_UNSUPPORTED, "cgroup controller devices is not mounted here");
+	allow = openat(dir, "devices.allow", O_WRONLY | O_CLOEXEC);
+	deny = openat(dir, "devices.deny", O_WRONLY | O_CLOEXEC);
+	if (allow < 0 || deny < 0)
+		return es_err_sys(errno, "open devices.allow and devices.deny");
+	for (size_t i = 0; i < n; i++)
+		if (!is_repeated(rules, i))
+			ES_TRY(v1_device(&(struct v1_devices){ allow, deny }, &rules[i]));
+	return NULL;
 }
 
 static es_err *apply_devices(const struct cgroup *cg, const struct field_list *list)
@@ -348,9 +381,7 @@ static es_err *apply_devices(const struct cgroup *cg, const struct field_list *l
 		rules[n++] = default_rules[i];
 	if (cgroup_is_v2(cg))
 		return es_err_in(devbpf_attach(cgroup_v2_fd(cg), rules, n), "linux.resources.devices");
-	for (size_t i = 0; i < n; i++)
-		ES_TRY(es_err_in(v1_device(cg, &rules[i]), "linux.resources.devices"));
-	return NULL;
+	return es_err_in(v1_devices(cg, rules, n), "linux.resources.devices");
 }
 
 /* ---- the rest ---- */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -84,15 +83,6 @@ static es_err *stay(int pidfd, int terminal_socket, int *ret_code)
 	return NULL;
 }
 
-/* In the foreground the terminal comes to us. */
-static es_err *own_console(bool wanted, int pair[2])
-{
-	pair[0] = pair[1] = -1;
-	if (wanted && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return es_err_sys(errno, "socketpair");
-	return NULL;
-}
-
 /* ---- commands ---- */
 
 static es_err *create_options(const struct rtargs *a, struct rtcreate_options *ret)
@@ -102,7 +92,7 @@ static es_err *create_options(const struct rtargs *a, struct rtcreate_options *r
 		return es_err_new(ES_E_UNSUPPORTED, "--no-pivot is not supported");
 	*ret = (struct rtcreate_options){
 		.root = a->root, .id = a->rest[0], .bundle = a->bundle ? a->bundle : ".", .console_socket = a->console_socket,
-		.console_fd = -1, .pid_file = a->pid_file, .preserve_fds = (int)a->preserve_fds, .no_new_keyring = a->no_new_keyring,
+		.pid_file = a->pid_file, .preserve_fds = (int)a->preserve_fds, .no_new_keyring = a->no_new_keyring,
 	};
 	return NULL;
 }
@@ -132,23 +122,16 @@ static es_err *delete_now(const struct rtargs *a, bool force)
 static es_err *cmd_run(const struct rtargs *a, int *ret_code)
 {
 	struct rtcreate_options o;
-	es_autoclose int pidfd = -1, ours = -1, theirs = -1;
-	bool terminal = false;
-	int pair[2];
+	es_autoclose int pidfd = -1, console = -1;
 	es_err *err;
 	pid_t pid;
 
 	ES_TRY(create_options(a, &o));
-	if (!a->detach) {
-		ES_TRY(rtcreate_wants_terminal(o.bundle, &terminal));
-		ES_TRY(own_console(terminal && !o.console_socket, pair));
-		ours = pair[0];
-		theirs = o.console_fd = pair[1];
-	}
+	o.own_console = a->detach ? NULL : &console;
 	ES_TRY(rtcreate(&o, &pid, &pidfd));
 	if (a->detach)
 		return NULL;
-	err = stay(pidfd, ours, ret_code);
+	err = stay(pidfd, console, ret_code);
 	if (!a->keep) {
 		es_err *gone = delete_now(a, true);
 
@@ -165,12 +148,10 @@ static es_err *cmd_exec(const struct rtargs *a, int *ret_code)
 	struct rtexec_options o = {
 		.root = a->root, .process_file = a->process, .env = a->env, .caps = a->caps, .gids = a->gids, .cwd = a->cwd,
 		.user = a->user, .apparmor = a->apparmor, .label = a->process_label, .tty = a->tty, .no_new_privs = a->no_new_privs,
-		.ignore_paused = a->ignore_paused, .console_socket = a->console_socket, .pid_file = a->pid_file, .console_fd = -1,
+		.ignore_paused = a->ignore_paused, .console_socket = a->console_socket, .pid_file = a->pid_file,
 		.preserve_fds = (int)a->preserve_fds,
 	};
-	es_autoclose int pidfd = -1, ours = -1, theirs = -1;
-	bool terminal = false;
-	int pair[2];
+	es_autoclose int pidfd = -1, console = -1;
 	pid_t pid;
 
 	*ret_code = 255; /* runc's, for an exec that fails */
@@ -180,15 +161,10 @@ static es_err *cmd_exec(const struct rtargs *a, int *ret_code)
 		return es_err_new(ES_E_INVALID, a->process ? "exec needs the container id" : "exec needs the container id and a command");
 	o.id = a->rest[0];
 	o.args = a->rest + 1;
-	if (!a->detach) {
-		ES_TRY(rtexec_wants_terminal(&o, &terminal));
-		ES_TRY(own_console(terminal && !o.console_socket, pair));
-		ours = pair[0];
-		theirs = o.console_fd = pair[1];
-	}
+	o.own_console = a->detach ? NULL : &console;
 	ES_TRY(es_err_in(rtexec(&o, &pid, &pidfd), "exec failed"));
 	*ret_code = 0;
-	return a->detach ? NULL : stay(pidfd, ours, ret_code);
+	return a->detach ? NULL : stay(pidfd, console, ret_code);
 }
 
 /* Open the container, do one thing, close it. */

@@ -25,7 +25,7 @@
 #define TIOCGPTPEER _IO('T', 0x41)
 #endif
 
-es_err *rtconsole_connect(const char *path, int *ret_fd)
+static es_err *connect_to(const char *path, int *ret_fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	es_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -39,6 +39,26 @@ es_err *rtconsole_connect(const char *path, int *ret_fd)
 	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return es_err_sys(errno, "connect to console socket %s", path);
 	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+es_err *rtconsole_open(bool terminal, const char *path, int *ours, int *ret_fd)
+{
+	int pair[2];
+
+	*ret_fd = -1;
+	if (!terminal && path)
+		return es_err_new(ES_E_INVALID, "cannot use console socket if runc will not detach or allocate tty");
+	if (!terminal)
+		return NULL;
+	if (path)
+		return connect_to(path, ret_fd);
+	if (!ours)
+		return es_err_new(ES_E_INVALID, "cannot allocate tty if runc will detach without setting console socket");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return es_err_sys(errno, "socketpair");
+	*ours = pair[0];
+	*ret_fd = pair[1];
 	return NULL;
 }
 

@@ -4,8 +4,10 @@
 
 #include "spec/oci_runtime.h"
 
-/* Connect to the unix socket PATH, of any length. */
-es_err *rtconsole_connect(const char *path, int *ret_fd) ES_CHECKED;
+/* The socket that the master of a process's terminal goes through: a connection to the unix socket PATH (of any length), or,
+ * in the foreground, one end of a pair whose other end is put into *OURS (NULL: detached). -1 when there is no TERMINAL.
+ * The caller closes both. Errors are runc's where the three do not fit together. */
+es_err *rtconsole_open(bool terminal, const char *path, int *ours, int *ret_fd) ES_CHECKED;
 /* In the container, root entered: open a pty, send its master over SOCKET as runc does, and make the slave the
  * controlling terminal and the standard streams of this session. With BIND it also becomes /dev/console. */
 es_err *rtconsole_take(int socket, const struct oci_process *p, bool bind) ES_CHECKED;

@@ -48,7 +48,7 @@ struct creation {
 
 static es_err *load(struct creation *c)
 {
-	c->bundle = open(c->o->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->bundle = openat(AT_FDCWD, c->o->bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->bundle < 0)
 		return es_err_sys(errno, "open bundle %s", c->o->bundle);
 	ES_TRY(rtconfig_load(c->a, c->bundle, &c->spec));
@@ -141,16 +141,7 @@ static es_err *prepare_process(struct creation *c)
 
 static es_err *prepare_console(struct creation *c)
 {
-	bool socket = c->o->console_socket || c->o->console_fd >= 0;
-
-	if (!c->spec.process->terminal)
-		return socket ? es_err_new(ES_E_INVALID, "cannot use console socket if runc will not detach or allocate tty") : NULL;
-	if (!socket)
-		return es_err_new(ES_E_INVALID, "cannot allocate tty if runc will detach without setting console socket");
-	if (c->o->console_socket)
-		return rtconsole_connect(c->o->console_socket, &c->in.console);
-	c->in.console = c->o->console_fd;
-	return NULL;
+	return rtconsole_open(c->spec.process->terminal, c->o->console_socket, c->o->own_console, &c->in.console);
 }
 
 static es_err *prepare_state(struct creation *c)
@@ -189,7 +180,7 @@ static es_err *borrow_namespaces(struct creation *c)
 		if (c->in.join[k] < 0 || (k != NS_PID && k != NS_TIME && !c->in.in_user_ns))
 			continue;
 		snprintf(path, sizeof path, "/proc/self/ns/%s", ns_rows[k].file);
-		c->lent[k] = open(path, O_RDONLY | O_CLOEXEC);
+		c->lent[k] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (c->lent[k] < 0)
 			return es_err_sys(errno, "open %s", path);
 		ES_TRY(ns_join((enum ns_kind)k, c->in.join[k]));
@@ -367,7 +358,7 @@ static void undo(struct creation *c)
 
 static void done(struct creation *c)
 {
-	const int fds[] = { c->bundle, c->state_dir, c->up[0], c->up[1], c->down[0], c->down[1], c->o->console_socket ? c->in.console : -1 };
+	const int fds[] = { c->bundle, c->state_dir, c->up[0], c->up[1], c->down[0], c->down[1], c->in.console };
 
 	for (size_t i = 0; i < ES_N(fds); i++)
 		es_close(fds[i]);
@@ -413,17 +404,4 @@ es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidf
 	}
 	done(c);
 	return err;
-}
-
-es_err *rtcreate_wants_terminal(const char *bundle, bool *ret)
-{
-	es_autoarena *a = arena_new();
-	es_autoclose int dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct oci_spec spec;
-
-	if (dir < 0)
-		return es_err_sys(errno, "open bundle %s", bundle);
-	ES_TRY(rtconfig_load(a, dir, &spec));
-	*ret = spec.process && spec.process->terminal;
-	return NULL;
 }

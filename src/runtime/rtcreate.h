@@ -10,7 +10,7 @@
 struct rtcreate_options {
 	const char *root, *id, *bundle;
 	const char *console_socket; /* NULL: none */
-	int console_fd;             /* an open console socket instead; -1: none */
+	int *own_console;           /* in the foreground: gets our end of the terminal's socket, if there is a terminal; else NULL */
 	const char *pid_file;       /* NULL: none */
 	int preserve_fds;
 	bool no_new_keyring;
@@ -20,5 +20,3 @@ struct rtcreate_options {
 /* On success *RET_PIDFD is the process's descriptor (caller closes). On failure nothing is left: no process, cgroup, or
  * state directory. The text of a command that cannot be run is runc's. */
 es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidfd) ES_CHECKED;
-/* Whether BUNDLE's process wants a terminal. */
-es_err *rtcreate_wants_terminal(const char *bundle, bool *ret) ES_CHECKED;

@@ -172,7 +172,7 @@ static es_err *load(struct joining *j)
 
 	ES_TRY(rtstate_open_dir(j->o->root, j->o->id, &j->dir));
 	ES_TRY(rtstate_read(j->a, j->dir, &j->state));
-	bundle = open(j->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bundle = openat(AT_FDCWD, j->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (bundle < 0)
 		return es_err_sys(errno, "open bundle %s", j->state.bundle);
 	ES_TRY(rtconfig_load(j->a, bundle, &j->spec));
@@ -206,20 +206,11 @@ static es_err *find_container(struct joining *j)
 
 static es_err *prepare(struct joining *j)
 {
-	bool socket = j->o->console_socket || j->o->console_fd >= 0;
-
 	ES_TRY(rtproc_prepare(j->a, &j->spec, &j->process, &j->proc));
 	ES_TRY(rtstate_read_seccomp(j->a, j->dir, &j->proc.seccomp, &j->proc.seccomp_len));
 	j->proc.preserve_fds = j->o->preserve_fds;
 	j->proc.keyring = arena_printf(j->a, "_ses.%s", j->o->id);
-	if (j->process.terminal && !socket)
-		return es_err_new(ES_E_INVALID, "cannot allocate tty if runc will detach without setting console socket");
-	if (!j->process.terminal && j->o->console_socket)
-		return es_err_new(ES_E_INVALID, "cannot use console socket if runc will not detach or allocate tty");
-	if (j->process.terminal && j->o->console_socket)
-		ES_TRY(rtconsole_connect(j->o->console_socket, &j->console));
-	else if (j->process.terminal)
-		j->console = j->o->console_fd;
+	ES_TRY(rtconsole_open(j->process.terminal, j->o->console_socket, j->o->own_console, &j->console));
 	ES_TRY(procfs_host(&j->host_proc));
 	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
@@ -289,7 +280,7 @@ static es_err *write_pid_file(struct joining *j)
 
 static void done(struct joining *j)
 {
-	const int fds[] = { j->dir, j->init, j->host_proc, j->o->console_socket ? j->console : -1, j->up[0], j->up[1], j->down[0], j->down[1] };
+	const int fds[] = { j->dir, j->init, j->host_proc, j->console, j->up[0], j->up[1], j->down[0], j->down[1] };
 
 	for (size_t i = 0; i < ES_N(fds); i++)
 		es_close(fds[i]);
@@ -332,16 +323,6 @@ es_err *rtexec(const struct rtexec_options *o, pid_t *ret_pid, int *ret_pidfd)
 		*ret_pid = j.pid;
 		*ret_pidfd = j.pidfd;
 	}
-	done(&j);
-	return err;
-}
-
-es_err *rtexec_wants_terminal(const struct rtexec_options *o, bool *ret)
-{
-	struct joining j = JOINING(o);
-	es_err *err = load(&j);
-
-	*ret = j.process.terminal;
 	done(&j);
 	return err;
 }

@@ -14,11 +14,9 @@ struct rtexec_options {
 	const char *cwd, *user, *apparmor, *label; /* NULL: the container's */
 	bool tty, no_new_privs, ignore_paused;
 	const char *console_socket, *pid_file; /* NULL: none */
-	int console_fd;                        /* an open console socket instead; -1: none */
+	int *own_console;                      /* in the foreground: gets our end of the terminal's socket, if there is one; else NULL */
 	int preserve_fds;
 };
 
-/* Whether the process will have a terminal. */
-es_err *rtexec_wants_terminal(const struct rtexec_options *o, bool *ret) ES_CHECKED;
 /* On success the command runs; the caller closes *RET_PIDFD. */
 es_err *rtexec(const struct rtexec_options *o, pid_t *ret_pid, int *ret_pidfd) ES_CHECKED;

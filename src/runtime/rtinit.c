@@ -170,7 +170,7 @@ static es_err *root_mount(struct rtinit *in, int place, int *ret_fd)
 static es_err *attach_root(struct work *w)
 {
 	struct rtinit *in = w->in;
-	es_autoclose int place = open(in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int place = openat(AT_FDCWD, in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	es_autoclose int fd = -1;
 	es_err *err;
 

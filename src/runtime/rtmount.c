@@ -190,11 +190,19 @@ es_err *rtmount_options(struct arena *a, char *const *options, struct rtmount_op
 
 /* ---- the place ---- */
 
-static bool is_procfs(int fd)
+/* What /proc of the container is by now. */
+static es_err *look_at_proc(struct rtmount_ctx *c)
 {
+	es_autoclose int fd = mount_open_in(c->root, "/proc", O_PATH);
+	struct stat st = { 0 };
 	struct statfs fs;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+	if (fd >= 0 && (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0))
+		return es_err_sys(errno, "stat /proc in the root file system");
+	c->proc_dev = st.st_dev;
+	c->proc_ino = st.st_ino;
+	c->has_procfs = fd >= 0 && fs.f_type == PROC_SUPER_MAGIC;
+	return NULL;
 }
 
 /* Files of procfs that only tell numbers, which lxcfs shows a container's own of. */
@@ -213,13 +221,16 @@ static bool may_cover(const char *path)
 
 /* Programs outside and inside write labels and limits through the container's procfs: /proc is a procfs and nothing else,
  * and what is in it is not covered (CVE-2019-16884, CVE-2025-52881). TARGET, not the name, says where PATH leads. */
-static es_err *check_proc(struct rtmount_ctx *c, int fd, const char *path, int target)
+static es_err *check_proc(const struct rtmount_ctx *c, int fd, const char *path, int target, bool *ret_is_proc)
 {
-	es_autoclose int proc = mount_open_in(c->root, "/proc", O_PATH);
 	es_autoerr es_err *not_root = NULL;
+	struct stat st;
 
-	if (proc < 0 || !mount_is_same(proc, target)) {
-		if (is_procfs(target) && !may_cover(path))
+	if (fstat(target, &st) < 0)
+		return es_err_sys(errno, "stat %s in the root file system", path);
+	*ret_is_proc = st.st_dev == c->proc_dev && st.st_ino == c->proc_ino;
+	if (!*ret_is_proc) {
+		if (c->has_procfs && st.st_dev == c->proc_dev && !may_cover(path))
 			return es_err_new(ES_E_INVALID, "\"%s\" cannot be mounted because it is inside /proc", path);
 		return NULL;
 	}
@@ -245,12 +256,14 @@ static es_err *check_plain(struct rtmount_ctx *c, const char *path, int target)
 static es_err *attach_in(struct rtmount_ctx *c, int fd, const char *path, bool directory, bool plain)
 {
 	es_autoclose int target = -1;
+	bool is_proc = false;
 
 	ES_TRY(mount_target_in(c->root, path, directory, &target));
 	if (plain)
 		ES_TRY(check_plain(c, path, target));
-	ES_TRY(check_proc(c, fd, path, target));
-	return es_err_in(mount_attach(fd, target), "%s", path);
+	ES_TRY(check_proc(c, fd, path, target, &is_proc));
+	ES_TRY(es_err_in(mount_attach(fd, target), "%s", path));
+	return is_proc || c->proc_ino == 0 ? look_at_proc(c) : NULL;
 }
 
 /* ---- making one ---- */
@@ -517,6 +530,7 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
 
 es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec)
 {
+	ES_TRY(look_at_proc(c));
 	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts)
 		ES_TRY(es_err_in(mount_one(c, m), "error mounting \"%s\" to rootfs at \"%s\"", m->source ? m->source : "",
 				 m->destination));
@@ -545,7 +559,7 @@ struct covers {
  * writable where a mask should be (CVE-2025-31133). */
 static es_err *open_null(int *ret_fd)
 {
-	es_autoclose int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	es_autoclose int fd = openat(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

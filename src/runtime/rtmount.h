@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "spec/oci_runtime.h"
 #include "sys/cgroup.h"
@@ -33,6 +34,10 @@ struct rtmount_ctx {
 	bool cgroup_ns;        /* the process is in a cgroup namespace of its own */
 	es_err *(*cgroup_ready)(void *arg); /* called once before a cgroup file system is mounted */
 	void *arg;
+	/* Of rtmount.c: which directory /proc is, and whether a procfs is on it by now. */
+	dev_t proc_dev;
+	ino_t proc_ino; /* 0: there is none yet */
+	bool has_procfs;
 	int dev_fd; /* /dev of the container when it was a mount that must become read-only in the end, else -1 */
 };
 

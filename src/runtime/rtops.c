@@ -47,7 +47,7 @@ void rtops_close(struct rtops *o)
 
 static es_err *load_spec(struct rtops *o, struct oci_spec *ret)
 {
-	es_autoclose int bundle = open(o->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int bundle = openat(AT_FDCWD, o->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (bundle < 0)
 		return es_err_sys(errno, "open bundle %s", o->state.bundle);

@@ -46,22 +46,18 @@ static uint64_t cap_set(char *const *names, const char *which)
 	return set;
 }
 
-static es_err *prepare_caps(const struct oci_caps *c, struct rtproc *r)
+static void prepare_caps(const struct oci_caps *c, struct rtproc *r)
 {
-	uint64_t host;
-
 	if (!c)
-		return NULL;
-	ES_TRY(caps_bounding(&host));
+		return;
 	r->has_caps = true;
 	r->caps = (struct caps){
-		.bounding = cap_set(c->bounding, "bounding") & host,
-		.effective = cap_set(c->effective, "effective") & host,
-		.permitted = cap_set(c->permitted, "permitted") & host,
-		.inheritable = cap_set(c->inheritable, "inheritable") & host,
-		.ambient = cap_set(c->ambient, "ambient") & host,
+		.bounding = cap_set(c->bounding, "bounding"),
+		.effective = cap_set(c->effective, "effective"),
+		.permitted = cap_set(c->permitted, "permitted"),
+		.inheritable = cap_set(c->inheritable, "inheritable"),
+		.ambient = cap_set(c->ambient, "ambient"),
 	};
-	return NULL;
 }
 
 static es_err *prepare_label(struct arena *a, struct rtproc *r)
@@ -89,7 +85,7 @@ es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const 
 	struct rtproc r = { .p = p, .lsm_fd = -1, .env = strv_arena_dup(a, p->env) };
 	const struct oci_seccomp *sc = container->linux_ ? container->linux_->seccomp : NULL;
 
-	ES_TRY(prepare_caps(p->capabilities, &r));
+	prepare_caps(p->capabilities, &r);
 	ES_TRY(oci_runtime_gids(a, &p->user, &r.gids, &r.n_gids));
 	if (sc) {
 		if (!str_empty(sc->listener_path))

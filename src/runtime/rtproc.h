@@ -13,7 +13,7 @@ struct rtproc {
 	const struct oci_process *p;
 	char **env;
 	bool has_caps;
-	struct caps caps; /* already without what this machine's bounding set lacks */
+	struct caps caps; /* as asked; what the process does not have then is left out */
 	uint32_t *gids;
 	size_t n_gids;
 	const void *seccomp; /* BPF program; NULL: none */

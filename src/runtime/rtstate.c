@@ -66,7 +66,7 @@ es_err *rtstate_make_dir(const char *root, const char *id, int *ret_dir)
 		return es_err_new(ES_E_CONFLICT, "container with given ID already exists");
 	if (rc < 0)
 		return es_err_sys(errno, "make %s", path);
-	*ret_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*ret_dir = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *ret_dir < 0 ? es_err_sys(errno, "open %s", path) : NULL;
 }
 
@@ -76,7 +76,7 @@ es_err *rtstate_open_dir(const char *root, const char *id, int *ret_dir)
 	int fd;
 
 	ES_TRY(rtstate_check_id(id));
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return es_err_new(ES_E_NOT_FOUND, "container does not exist");
 	if (fd < 0)
@@ -87,7 +87,7 @@ es_err *rtstate_open_dir(const char *root, const char *id, int *ret_dir)
 
 es_err *rtstate_remove_dir(const char *root, const char *id)
 {
-	es_autoclose int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int fd = openat(AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	ES_TRY(rtstate_check_id(id));
 	if (fd < 0)

@@ -48,24 +48,6 @@ uint64_t caps_set(char *const *list, const char **ret_unknown)
 	return set;
 }
 
-es_err *caps_bounding(uint64_t *ret)
-{
-	uint64_t set = 0;
-
-	for (unsigned i = 0; i <= CAPS_LAST; i++) {
-		int on = prctl(PR_CAPBSET_READ, i, 0, 0, 0);
-
-		if (on < 0 && i == 0)
-			return es_err_sys(errno, "read bounding set");
-		if (on < 0)
-			break; /* an older kernel */
-		if (on)
-			set |= UINT64_C(1) << i;
-	}
-	*ret = set;
-	return NULL;
-}
-
 es_err *caps_keep(void)
 {
 	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ? es_err_sys(errno, "keep capabilities") : NULL;

@@ -50,7 +50,7 @@ static void add_hier(struct cgroup_host *h, const char *controllers, const char 
 
 	if (h->n == CGROUP_HIER_MAX || fs_magic(mount) != want)
 		return;
-	fd = open(mount, CGROUP_DIR);
+	fd = openat(AT_FDCWD, mount, CGROUP_DIR); /* musl's open() needs a second call for O_CLOEXEC */
 	if (fd < 0)
 		return;
 	h->hier[h->n++] = (struct cgroup_hier){
@@ -549,15 +549,18 @@ es_err *cgroup_kill(const struct cgroup *cg)
 		es_autofree pid_t *pids = NULL;
 		size_t n = 0;
 
-		if (v1_freezer)
-			es_err_drop(cgroup_freeze(cg, true));
 		ES_TRY(cgroup_procs(cg, &pids, &n));
+		if (n == 0) /* nobody is there to fork */
+			return NULL;
+		if (v1_freezer) {
+			es_err_drop(cgroup_freeze(cg, true));
+			free(ES_TAKE(pids));
+			ES_TRY(cgroup_procs(cg, &pids, &n));
+		}
 		for (size_t i = 0; i < n; i++)
 			kill(pids[i], SIGKILL);
 		if (v1_freezer)
 			es_err_drop(cgroup_freeze(cg, false));
-		if (n == 0)
-			return NULL;
 		nap(1);
 	}
 	return NULL;

@@ -37,7 +37,7 @@ static const char *stat_tail(pid_t pid, char *buf, size_t size)
 	es_autoclose int fd = -1;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
 	n = file_read_some(fd, buf, size - 1);
