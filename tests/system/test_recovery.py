@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
