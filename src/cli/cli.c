@@ -34,7 +34,7 @@ const struct opt cli_global_options[] = {
 	O_STR(T, context, "context", 'c', .help = "Context that names the daemon to talk to (stronger than DOCKER_HOST and the current context)"),
 	O_BOOL(T, debug, "debug", 'D', .help = "Print every request"),
 	O_LIST(T, hosts, "host", 'H', .help = "Socket of the daemon to talk to"),
-	O_STR(T, log_level, "log-level", 'l', .def = "info", .check = check_log_level, .help = "Least important messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")"),
+	O_STR(T, log_level, "log-level", 'l', .def = "info", .help = "Least important messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")"),
 	O_BOOL(T, tls, "tls", 0, .help = "Talk TLS; --tlsverify includes it"),
 	O_STR(T, tls_ca, "tlscacert", 0, .help = "Trust only certificates signed by this CA (default \"~/.docker/ca.pem\")"),
 	O_STR(T, tls_cert, "tlscert", 0, .help = "TLS certificate of the client (default \"~/.docker/cert.pem\")"),
@@ -420,7 +420,11 @@ int cli_main(int argc, char **argv)
 			cli_warn(SHORT_HELP_NOTE);
 		run_help(&c, c.globals_given.args);
 	} else {
-		dispatch(&c, c.globals_given.args);
+		err = check_log_level(c.globals.log_level);
+		if (err)
+			cli_report(&c, err);
+		else
+			dispatch(&c, c.globals_given.args);
 	}
 	client_free(c.client);
 	opt_values_done(cli_global_options, &c.globals);

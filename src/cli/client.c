@@ -67,7 +67,7 @@ es_err *client_host(struct cli *c, const char **ret)
 	const char *context, *env = getenv("DOCKER_HOST");
 
 	if (strv_len(c->globals.hosts) > 1)
-		return es_err_new(ES_E_INVALID, "Specify only one -H");
+		return es_err_new(ES_E_INVALID, "unable to resolve docker endpoint: Specify only one -H");
 	ES_TRY(client_context(c, &context));
 	if (!str_eq(context, "default"))
 		return es_err_in(config_context_host(c, context, ret), "unable to resolve docker endpoint");

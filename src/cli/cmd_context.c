@@ -23,7 +23,7 @@ static es_err *check_name(const char *name)
 		return es_err_new(ES_E_INVALID, "context name cannot be empty");
 	if (str_eq(name, "default"))
 		return es_err_new(ES_E_INVALID, "\"default\" is a reserved context name");
-	if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != strlen(name) || strchr("_.+-", *name))
+	if (strlen(name) < 2 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != strlen(name) || strchr("_.+-", *name))
 		return es_err_new(ES_E_INVALID, "context name \"%s\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"", name);
 	return NULL;
 }
@@ -311,9 +311,9 @@ static es_err *remove_one(struct cli *c, const struct values *v, const char *nam
 	if (str_eq(name, "default"))
 		return es_err_new(ES_E_INVALID, "context \"default\" cannot be removed");
 	err = config_context_host(c, name, &host);
-	if (err && v->force && es_err_class(err) == ES_E_NOT_FOUND) {
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
 		es_err_free(err);
-		return NULL;
+		return v->force ? NULL : es_err_new(ES_E_NOT_FOUND, "context \"%s\" does not exist", name);
 	}
 	ES_TRY(err);
 	ES_TRY(client_context(c, &current));

@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/format.h"
 #include "cli/when.h"
+#include "cli/valuespec.h"
 #include "codec/gotmpl.h"
 
 struct values {
@@ -17,7 +18,8 @@ struct values {
 #define CHUNK 16384
 
 static const struct opt options[] = {
-	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (name=value)"),
+	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (name=value)"),
 	O_STR(struct values, format, "format", 0, .help = "How to print: 'json', or a Go template"),
 	O_STR(struct values, since, "since", 0, .help = "From this time on"),
 	O_STR(struct values, until, "until", 0, .help = "Up to this time"),

@@ -2,6 +2,7 @@
 /* cmd_images.c: estiba images. */
 #include "cli/client.h"
 #include "cli/imglist.h"
+#include "cli/valuespec.h"
 
 struct values {
 	bool all, digests, no_trunc, quiet;
@@ -12,7 +13,8 @@ struct values {
 static const struct opt options[] = {
 	O_BOOL(struct values, all, "all", 'a', .help = "Show all images (default hides intermediate images)"),
 	O_BOOL(struct values, digests, "digests", 0, .help = "Show digests"),
-	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (name=value)"),
+	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (name=value)"),
 	O_STR(struct values, format, "format", 0, .help = FORMAT_HELP),
 	O_BOOL(struct values, no_trunc, "no-trunc", 0, .help = "Do not shorten anything"),
 	O_BOOL(struct values, quiet, "quiet", 'q', .help = "Show only IDs"),

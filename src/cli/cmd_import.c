@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_import.c: estiba import. */
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "cli/progress.h"
 #include "cli/tty.h"
@@ -20,6 +21,7 @@ static const struct opt options[] = {
 
 static es_err *open_source(const char *arg, struct http_source *ret)
 {
+	struct stat st;
 	int fd;
 
 	if (str_starts(arg, "http://") || str_starts(arg, "https://"))
@@ -27,6 +29,10 @@ static es_err *open_source(const char *arg, struct http_source *ret)
 	fd = str_eq(arg, "-") ? dup(STDIN_FILENO) : open(arg, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? es_err_new(ES_E_NOT_FOUND, "open %s: no such file or directory", arg) : es_err_sys(errno, "open %s", arg);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		es_close(fd);
+		return es_err_new(ES_E_INVALID, "read %s: is a directory", arg);
+	}
 	*ret = (struct http_source){ .from_fd = true, .fd = fd };
 	return NULL;
 }

@@ -21,11 +21,10 @@ static const struct opt options[] = {
 
 static es_err *check(struct cli *c, struct values *v)
 {
-	if (v->password) {
+	if (v->password && v->password_stdin)
+		return es_err_new(ES_E_INVALID, "conflicting options: cannot specify both --password and --password-stdin");
+	if (v->password)
 		cli_warn("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
-		if (v->password_stdin)
-			return es_err_new(ES_E_INVALID, "--password and --password-stdin are mutually exclusive");
-	}
 	if (v->password_stdin && str_empty(v->username))
 		return es_err_new(ES_E_INVALID, "the --password-stdin option requires --username to be set");
 	return NULL;

@@ -3,6 +3,7 @@
 #include "cli/client.h"
 #include "cli/format.h"
 #include "cli/human.h"
+#include "cli/valuespec.h"
 
 struct values {
 	char **filters;
@@ -11,7 +12,8 @@ struct values {
 };
 
 static const struct opt options[] = {
-	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (\"driver=bridge\")"),
+	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (\"driver=bridge\")"),
 	O_STR(struct values, format, "format", 0, .help = FORMAT_HELP),
 	O_BOOL(struct values, no_trunc, "no-trunc", 0, .help = "Do not shorten anything"),
 	O_BOOL(struct values, quiet, "quiet", 'q', .help = "Show only IDs"),

@@ -22,7 +22,11 @@ static es_err *one_port(struct cli *c, const struct json *ports, const char *wan
 {
 	const char *key = strchr(want, '/') ? want : arena_printf(c->arena, "%s/tcp", want);
 	const struct json *bindings = json_get(ports, key);
+	size_t digits = strspn(want, "0123456789");
 
+	if (!digits || (want[digits] && want[digits] != '/'))
+		return es_err_new(ES_E_INVALID, "Error: invalid port (%.*s): strconv.ParseUint: parsing \"%.*s\": invalid syntax",
+				  (int)strcspn(want, "/"), want, (int)strcspn(want, "/"), want);
 	if (!json_is(bindings, JSON_ARRAY))
 		return es_err_new(ES_E_NOT_FOUND, "Error: No public port '%s' published for %s", want, c->args[0]);
 	JSON_EACH(binding, bindings)

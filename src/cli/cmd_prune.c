@@ -200,7 +200,7 @@ static es_err *run_system(struct cli *c)
 }
 
 #define ROW_ALL(text) O_BOOL(struct values, all, "all", 'a', .help = text)
-#define ROW_FILTER O_LIST(struct values, filters, "filter", 0, .value_name = "filter", .help = "Only what fits (\"until=24h\")")
+#define ROW_FILTER O_LIST(struct values, filters, "filter", 0, .value_name = "filter", .check = value_check_filter, .help = "Only what fits (\"until=24h\")")
 #define ROW_FORCE O_BOOL(struct values, force, "force", 'f', .help = "Do not ask")
 
 static const struct opt containers_options[] = { ROW_FILTER, ROW_FORCE, O_END };

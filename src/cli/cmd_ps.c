@@ -2,6 +2,7 @@
 /* cmd_ps.c: estiba ps. */
 #include "cli/client.h"
 #include "cli/ctrlist.h"
+#include "cli/valuespec.h"
 
 struct values {
 	bool all, latest, no_trunc, quiet, size;
@@ -12,7 +13,8 @@ struct values {
 
 static const struct opt options[] = {
 	O_BOOL(struct values, all, "all", 'a', .help = "Show all containers (default shows just running)"),
-	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (name=value)"),
+	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (name=value)"),
 	O_STR(struct values, format, "format", 0, .help = FORMAT_HELP),
 	O_I64(struct values, last, "last", 'n', .def = "-1", .help = "Show the N newest, running or not"),
 	O_BOOL(struct values, latest, "latest", 'l', .help = "Show the newest, running or not"),
@@ -30,6 +32,10 @@ static es_err *run(struct cli *c)
 	es_autobuf query = QUERY;
 	struct json *array;
 
+	if (v->quiet && !str_empty(v->format)) {
+		cli_warn("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+		list.given = str_eq(v->format, "raw") ? v->format : NULL;
+	}
 	query_add_bool(&query, "all", v->all);
 	if (limit > 0)
 		query_add(&query, "limit", arena_printf(c->arena, "%lld", (long long)limit));

@@ -4,6 +4,7 @@
 #include "cli/client.h"
 #include "cli/format.h"
 #include "cli/human.h"
+#include "cli/valuespec.h"
 
 struct values {
 	char **filters;
@@ -15,7 +16,8 @@ struct values {
 #define DESCRIPTION_WIDTH 45
 
 static const struct opt options[] = {
-	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (name=value)"),
+	O_LIST(struct values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (name=value)"),
 	O_STR(struct values, format, "format", 0, .help = "How to print: a Go template"),
 	O_I64(struct values, limit, "limit", 0, .help = "Most results to show"),
 	O_BOOL(struct values, no_trunc, "no-trunc", 0, .help = "Do not shorten anything"),

@@ -62,7 +62,8 @@ struct ls_values {
 };
 
 static const struct opt ls_options[] = {
-	O_LIST(struct ls_values, filters, "filter", 'f', .value_name = "filter", .help = "Show only what fits (\"dangling=true\")"),
+	O_LIST(struct ls_values, filters, "filter", 'f', .value_name = "filter", .check = value_check_filter,
+	       .help = "Show only what fits (\"dangling=true\")"),
 	O_STR(struct ls_values, format, "format", 0, .help = FORMAT_HELP),
 	O_BOOL(struct ls_values, quiet, "quiet", 'q', .help = "Show only names"),
 	O_END,

@@ -14,6 +14,7 @@
 #include "cli/pull.h"
 #include "cli/tty.h"
 #include "cli/valuespec.h"
+#include "spec/ref.h"
 
 #define T struct runopt
 const struct opt runopt_rows[] = {
@@ -329,11 +330,7 @@ static es_err *seccomp_option(struct cli *c, const char *value, const char **ret
 		return NULL;
 	}
 	err = file_read(AT_FDCWD, value, CLI_TEXT_MAX, &text, &len);
-	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
-		es_err_free(err);
-		return es_err_new(ES_E_INVALID, "opening seccomp profile (%s) failed: open %s: no such file or directory", value, value);
-	}
-	ES_TRY(err);
+	ES_TRY(es_err_in(value_file_error(err, value), "opening seccomp profile (%s) failed", value));
 	ES_TRY(es_err_in(json_parse(c->arena, text, len, &doc), "compacting json for seccomp profile (%s) failed", value));
 	json_write(&compact, doc, JSON_W_NO_HTML_ESCAPE);
 	*ret = arena_printf(c->arena, "seccomp=%s", es_buf_str(&compact));
@@ -476,6 +473,23 @@ static es_err *post_create(struct cli *c, const struct runopt *o, const struct j
 	return client_call(c, "POST", "/containers/create", es_buf_str(&query), body, ret);
 }
 
+/* Does a pull help? A container or a network that is missing is another matter. */
+static bool lacks_image(const es_err *err)
+{
+	return es_err_class(err) == ES_E_NOT_FOUND &&
+	       (strstr(es_err_text(err), "No such image") || strstr(es_err_text(err), "does not match the specified platform"));
+}
+
+/* A name is read before the daemon is asked; ids it knows better. */
+static es_err *check_image(struct cli *c, const char *image)
+{
+	struct ref ref;
+
+	if (str_starts(image, "sha256:") || (strlen(image) == 64 && strspn(image, "0123456789abcdef") == 64))
+		return NULL;
+	return ref_parse(c->arena, image, &ref);
+}
+
 static es_err *create(struct cli *c, const struct runopt *o, const struct json *body, struct json **ret)
 {
 	const char *image = o->config.image;
@@ -484,7 +498,7 @@ static es_err *create(struct cli *c, const struct runopt *o, const struct json *
 	if (str_eq(o->pull, "always"))
 		ES_TRY(pull_image(c, image, o->platform, o->quiet, STDERR_FILENO));
 	err = post_create(c, o, body, ret);
-	if (!err || es_err_class(err) != ES_E_NOT_FOUND || !str_eq(o->pull, "missing") || !strstr(es_err_text(err), "No such image"))
+	if (!err || !str_eq(o->pull, "missing") || !lacks_image(err))
 		return err;
 	es_err_free(err);
 	if (!o->quiet)
@@ -512,6 +526,7 @@ es_err *runopt_create(struct cli *c, struct runopt *o, const struct json *body, 
 		ES_TRY(es_err_in(value_check_platform(o->platform), "error parsing specified platform"));
 	if (!strv_has((char *const *)pulls, o->pull))
 		return es_err_new(ES_E_INVALID, "invalid pull option: '%s': must be one of \"always\", \"missing\" or \"never\"", o->pull);
+	ES_TRY(check_image(c, o->config.image));
 	ES_TRY(open_cidfile(o->cidfile, &cidfile));
 	err = create(c, o, body, &reply);
 	if (err && o->cidfile)

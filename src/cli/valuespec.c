@@ -107,6 +107,26 @@ static const char *device_number(const char *p)
 	return *p == '*' ? p + 1 : n ? p + n : NULL;
 }
 
+es_err *value_check_filter(const char *text)
+{
+	if (!*text || strchr(text, '='))
+		return NULL;
+	return es_err_new(ES_E_INVALID, "bad format of filter (expected name=value)");
+}
+
+es_err *value_file_error(es_err *err, const char *path)
+{
+	es_err *out = err;
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND)
+		out = es_err_new(ES_E_NOT_FOUND, "open %s: no such file or directory", path);
+	else if (err && es_err_errno(err) == EISDIR)
+		out = es_err_new(ES_E_INVALID, "read %s: is a directory", path);
+	if (out != err)
+		es_err_free(err);
+	return out;
+}
+
 es_err *value_check_device_rule(const char *text)
 {
 	const char *p = *text && strchr("acb", *text) && text[1] == ' ' ? device_number(text + 2) : NULL;
@@ -269,6 +289,8 @@ es_err *value_device(const char *text, struct docker_device *ret, struct arena *
 	ret->path_in_container = ret->path_on_host;
 	if (n == 3)
 		mode = parts[2];
+	if (!*mode || strspn(mode, "rwm") != strlen(mode))
+		return es_err_new(ES_E_INVALID, "bad mode specified: %s", mode);
 	if (n == 2 && strspn(parts[1], "rwm") == strlen(parts[1]))
 		mode = parts[1];
 	else if (n >= 2)
@@ -305,8 +327,8 @@ static es_err *gpu_field(char *field, struct docker_device_request *r, struct ar
 
 		if (err) {
 			es_err_free(err);
-			return es_err_new(ES_E_INVALID, "invalid count (%s): value must be either \"all\" or an integer: strconv.Atoi: parsing \"%s\": invalid syntax",
-					  field, field);
+			return es_err_new(ES_E_INVALID, "invalid count (%s): value must be either \"all\" or an integer: invalid syntax",
+					  field);
 		}
 		r->count = str_eq(field, "all") ? -1 : count;
 		return NULL;
@@ -427,13 +449,12 @@ es_err *value_read_file(struct arena *a, const char *path, bool environ_file, ch
 {
 	es_autofree char *text = NULL;
 	size_t len;
+	const char *kind = environ_file ? "env" : "label";
 	es_err *err = file_read(AT_FDCWD, path, VALUE_FILE_MAX, &text, &len);
 
-	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
-		es_err_free(err);
-		return es_err_new(ES_E_NOT_FOUND, "open %s: no such file or directory", path);
-	}
-	ES_TRY(err);
+	if (err && es_err_errno(err) == EISDIR)
+		return es_err_in(value_file_error(err, path), "invalid env file (%s)", path); /* docker says env for both kinds */
+	ES_TRY(value_file_error(err, path));
 	for (char *line = text; line && *line;) {
 		size_t n = strcspn(line, "\n");
 		char *next = line + n + (line[n] == '\n');
@@ -441,7 +462,7 @@ es_err *value_read_file(struct arena *a, const char *path, bool environ_file, ch
 		line[n] = '\0';
 		if (n && line[n - 1] == '\r')
 			line[n - 1] = '\0';
-		ES_TRY(es_err_in(add_line(a, line, environ_file, v), "invalid %s file (%s)", environ_file ? "env" : "label", path));
+		ES_TRY(es_err_in(add_line(a, line, environ_file, v), "invalid %s file (%s)", kind, path));
 		line = next;
 	}
 	return NULL;

@@ -14,6 +14,9 @@ es_err *value_check_dns_search(const char *text) ES_CHECKED;
 es_err *value_check_sysctl(const char *text) ES_CHECKED;
 es_err *value_check_link(const char *text) ES_CHECKED;
 es_err *value_check_attach(const char *text) ES_CHECKED;
+es_err *value_check_filter(const char *text) ES_CHECKED; /* "name=value", or nothing */
+/* ERR of reading the file PATH, in docker's words. Takes ERR. */
+es_err *value_file_error(es_err *err, const char *path) ES_CHECKED;
 es_err *value_check_device_rule(const char *text) ES_CHECKED; /* "c 42:* rwm" */
 es_err *value_check_ulimit(const char *text) ES_CHECKED;
 es_err *value_check_weight_device(const char *text) ES_CHECKED;
