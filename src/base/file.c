@@ -148,7 +148,7 @@ es_err *file_mkdir_p(int dirfd, const char *path, mode_t mode)
 
 /* Empties the directory FD (which it takes). Depth is bounded by the descriptor limit, not by the stack: trees that
  * deep do not come from tar layers (PATH_MAX) but may be made by a container, so children go through "." renames. */
-static es_err *empty_dir(int fd, dev_t dev)
+static es_err *empty_dir(int fd, dev_t dev, const atomic_bool *stop)
 {
 	DIR *dir = fdopendir(fd);
 	es_err *err = NULL;
@@ -165,6 +165,10 @@ static es_err *empty_dir(int fd, dev_t dev)
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
+		if (stop && atomic_load(stop)) {
+			err = es_err_new(ES_E_CANCELLED, "not removed to the end");
+			break;
+		}
 		if (unlinkat(dirfd(dir), e->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		if (errno != EISDIR && errno != EPERM) {
@@ -179,7 +183,7 @@ static es_err *empty_dir(int fd, dev_t dev)
 			err = es_err_new(ES_E_CONFLICT, "%s is another file system", e->d_name);
 			es_close(child);
 		} else {
-			err = es_err_in(empty_dir(child, dev), "%s", e->d_name);
+			err = es_err_in(empty_dir(child, dev, stop), "%s", e->d_name);
 			if (!err && unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 				err = es_err_sys(errno, "remove %s", e->d_name);
 		}
@@ -189,6 +193,11 @@ static es_err *empty_dir(int fd, dev_t dev)
 }
 
 es_err *file_remove_tree(int dirfd, const char *path)
+{
+	return file_remove_tree_until(dirfd, path, NULL);
+}
+
+es_err *file_remove_tree_until(int dirfd, const char *path, const atomic_bool *stop)
 {
 	struct stat st;
 	int fd;
@@ -204,7 +213,7 @@ es_err *file_remove_tree(int dirfd, const char *path)
 		es_close(fd);
 		return err;
 	}
-	ES_TRY(es_err_in(empty_dir(fd, st.st_dev), "%s", path));
+	ES_TRY(es_err_in(empty_dir(fd, st.st_dev, stop), "%s", path));
 	if (unlinkat(dirfd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return es_err_sys(errno, "remove %s", path);
 	return NULL;

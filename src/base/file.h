@@ -2,6 +2,7 @@
 /* file.h: whole files by descriptor: read, write so that a crash leaves the old or the new, make and remove trees. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -24,6 +25,8 @@ es_err *file_replace(int dirfd, const char *path, const void *bytes, size_t n, m
 es_err *file_mkdir_p(int dirfd, const char *path, mode_t mode) ES_CHECKED;
 /* rm -rf without following links or crossing into another mount; a missing PATH is success. */
 es_err *file_remove_tree(int dirfd, const char *path) ES_CHECKED;
+/* The same until *STOP is true (another thread's word): then ES_E_CANCELLED, and what is left can be removed again. */
+es_err *file_remove_tree_until(int dirfd, const char *path, const atomic_bool *stop) ES_CHECKED;
 /* read(2)/write(2) that retry on EINTR only. */
 ssize_t file_read_some(int fd, void *bytes, size_t n);
 /* Copy from IN to OUT until end of file (splice or copy_file_range where possible). RET_BYTES may be NULL. */

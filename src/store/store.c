@@ -73,9 +73,16 @@ static void trash_empty(struct store *st)
 	if (!dir)
 		return;
 	fd = -1;
-	for (struct dirent *e; (e = readdir(dir));)
+	for (struct dirent *e; !atomic_load(&st->closing) && (e = readdir(dir));) {
+		es_err *err = NULL;
+
 		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
-			log_err(file_remove_tree(dirfd(dir), e->d_name), "remove %s/tmp/%s", st->root, e->d_name);
+			err = file_remove_tree_until(dirfd(dir), e->d_name, &st->closing);
+		if (err && es_err_class(err) == ES_E_CANCELLED) /* the next open goes on */
+			es_err_free(err);
+		else
+			log_err(err, "remove %s/tmp/%s", st->root, e->d_name);
+	}
 	closedir(dir);
 }
 

@@ -29,7 +29,7 @@ struct store_options {
 /* Errors: ES_E_UNSUPPORTED "… format 7 is newer than 1"; ES_E_CONFLICT when another open store has the database;
  * ES_E_SYSTEM. */
 es_err *store_open(const struct store_options *opts, struct store **ret) ES_CHECKED;
-/* Waits for writes and removals under way. NULL is fine. */
+/* Waits for writes under way; removals go on at the next open. NULL is fine. */
 void store_close(struct store *st);
 
 /* Descriptor of the data root (O_PATH, borrowed) and its path as given (borrowed). */

@@ -2,6 +2,7 @@
 /* store_priv.h: what the modules of this room share and nobody else sees. */
 #pragma once
 
+#include <stdatomic.h>
 #include <pthread.h>
 
 #include "base/list.h"
@@ -28,7 +29,7 @@ struct store {
 	pthread_mutex_t trash_lock;
 	pthread_cond_t trash_cond;
 	unsigned long trash_asked, trash_done; /* discards so far, and how many of them are gone */
-	bool closing;
+	atomic_bool closing; /* the janitor stops where it is; the next open goes on */
 };
 
 /* record.c */
