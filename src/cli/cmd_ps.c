@@ -32,6 +32,7 @@ static es_err *run(struct cli *c)
 	es_autobuf query = QUERY;
 	struct json *array;
 
+	ES_TRY(format_check(c, &list));
 	if (v->quiet && !str_empty(v->format)) {
 		cli_warn("WARNING: Ignoring custom format, because both --format and --quiet are set.");
 		list.given = str_eq(v->format, "raw") ? v->format : NULL;
@@ -39,7 +40,7 @@ static es_err *run(struct cli *c)
 	query_add_bool(&query, "all", v->all);
 	if (limit > 0)
 		query_add(&query, "limit", arena_printf(c->arena, "%lld", (long long)limit));
-	query_add_bool(&query, "size", v->size || (!v->quiet && format_mentions(c, &list, "Size")));
+	query_add_bool(&query, "size", v->size || (!v->quiet && !opt_seen(&c->given, "size") && format_mentions(c, &list, "Size")));
 	ES_TRY(query_add_filters(c, &query, v->filters));
 	ES_TRY(client_get(c, "/containers/json", es_buf_str(&query), &array));
 	return format_print_array(c, &list, array);

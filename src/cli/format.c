@@ -138,7 +138,7 @@ static es_err *put_rows(struct cli *c, const struct format_list *l, const char *
 			es_buf_addc(out, '\n');
 			continue;
 		}
-		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call }, format_document(c, l, docs[i]), out));
+		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call, .flags = GOTMPL_POINTERS }, format_document(c, l, docs[i]), out));
 		es_buf_addc(out, '\n');
 	}
 	return NULL;
@@ -172,6 +172,18 @@ es_err *format_text(struct cli *c, const struct format_list *l, const struct jso
 		es_buf_add(out, es_buf_str(&lines), lines.len);
 	}
 	return es_buf_check(out);
+}
+
+es_err *format_check(struct cli *c, const struct format_list *l)
+{
+	const char *text = str_empty(l->given) && l->format->config_key ? config_str(c, l->format->config_key) : l->given;
+	es_autobuf nowhere = ES_BUF(CLI_TEXT_MAX);
+	struct gotmpl *t;
+
+	if (str_empty(text))
+		return NULL;
+	ES_TRY(es_err_in(gotmpl_parse(c->arena, "", text, strlen(text), &t), "failed to parse template"));
+	return es_err_in(put_rows(c, l, text, t, (const struct json *[]){ json_new_object(c->arena) }, 1, &nowhere), "failed to execute template");
 }
 
 bool format_mentions(struct cli *c, const struct format_list *l, const char *field)

@@ -41,6 +41,8 @@ struct format_list {
 
 /* The template that is used: --format, the configuration's, or the table. In the arena; with "table " in front for tables. */
 const char *format_template(struct cli *c, const struct format_list *l);
+/* Run --format (or the configuration's) on an object without anything in it, for its errors: docker's ps does that first. */
+es_err *format_check(struct cli *c, const struct format_list *l) ES_CHECKED;
 /* Does the template mention a field (so that the daemon must be asked for it)? */
 bool format_mentions(struct cli *c, const struct format_list *l, const char *field);
 /* DOC as the template sees it: one member per column. */

@@ -32,6 +32,7 @@ enum gotmpl_flags {
 	GOTMPL_HEADER = 1 << 1,            /* docker's table headers: json, split, join, title, lower, upper, truncate return
 					      their first argument */
 	GOTMPL_FLOATS = 1 << 2,            /* numbers of untyped values are float64 (Go without UseNumber): 1e+06 */
+	GOTMPL_POINTERS = 1 << 3,          /* nulls of untyped values are Go's nil pointers: "<nil>", not "<no value>" */
 };
 
 /* How the document is to be seen. All zero: a raw document, every object a map. */

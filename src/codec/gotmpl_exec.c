@@ -364,7 +364,7 @@ static es_err *eval_pipe(struct exec *x, const struct val *dot, const struct nod
 	for (const struct node *cmd = pipe->first; cmd; cmd = cmd->next) {
 		before = v;
 		ES_TRY(eval_command(x, dot, cmd, cmd == pipe->first ? NULL : &before, &v));
-		if (v.kind == VAL_NIL && v.untyped)
+		if (v.kind == VAL_NIL && v.untyped && !(x->env->flags & GOTMPL_POINTERS))
 			v.kind = VAL_NONE; /* Go: the value inside an interface, of which there is none */
 	}
 	for (size_t i = 0; i < pipe->n_names; i++) {
