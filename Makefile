@@ -21,7 +21,9 @@ demo: deps
 check: deps
 	tests/run
 
+# PREFIX counts here only if it is given; otherwise the one that the build was set up with.
 install: all
+	$(if $(findstring $(origin PREFIX),command line environment),meson configure $(BUILD) -Dprefix=$(PREFIX))
 	meson install -C $(BUILD)
 
 clean:
