@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same engine on other kernels and on cgroup v2 alone: tests/vm/engine-story in a machine. Machines are not made here (that takes
+minutes): where qemu, a kernel or an image is missing, the test is skipped; tests/vm/README.md says how to get them."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from daemon import BIN, BUSYBOX, ROOT, busybox_tar
+
+CACHE = pathlib.Path(os.environ.get('ESTIBA_VM_CACHE', pathlib.Path.home() / '.cache/estiba-vm'))
+pytestmark = [
+    pytest.mark.skipif(not shutil.which('qemu-system-x86_64'), reason='no qemu-system-x86_64'),
+    pytest.mark.skipif(os.uname().machine != 'x86_64', reason='the machines are amd64'),
+    pytest.mark.skipif(not os.path.exists(BUSYBOX), reason='needs busybox-static'),
+    pytest.mark.skipif(not (BIN / 'estibad').exists(), reason='estibad is not built'),
+]
+
+
+@pytest.mark.parametrize('kernel,suite', [('6.12', 'trixie'), ('6.1', 'bookworm')])
+def test_story(tmp_path, kernel, suite):
+    if not (CACHE / f'kernel-{kernel}').exists() or not (CACHE / f'image-{suite}').exists():
+        pytest.skip(f'no machine with kernel {kernel}: tests/vm/vm build --kernel {kernel}')
+    (tmp_path / 'lib').mkdir()
+    for p in BIN.glob('estiba*'):
+        if p.is_file() and os.access(p, os.X_OK):
+            shutil.copy(p, tmp_path)
+    ldd = subprocess.run(['ldd', tmp_path / 'estiba-layer', tmp_path / 'estibad'], capture_output=True, text=True, check=True).stdout
+    for path in set(re.findall(r'=> (\S+)', ldd)):
+        if re.search('isal|sqlite|zstd|lzma|bz2', path):
+            shutil.copy(path, tmp_path / 'lib')
+    (tmp_path / 'bb.tar').write_bytes(busybox_tar())
+    shutil.copy(ROOT / 'tests/vm/engine-story', tmp_path)
+    r = subprocess.run([ROOT / 'tests/vm/vm', 'run', '--kernel', kernel, '--timeout', '240', '--ro', tmp_path, '--', 'sh', tmp_path / 'engine-story',
+                        tmp_path, tmp_path / 'bb.tar'], capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
+    assert r.returncode == 0 and r.stdout.endswith('story told\n'), r.stdout[-4000:] + r.stderr[-2000:]
