@@ -119,10 +119,12 @@ static es_err *open_ptmx(int *ret_fd)
 static es_err *bind_console(int slave)
 {
 	es_autoclose int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), target = -1, fd = -1;
+	bool plain;
 
 	ES_TRY(mount_target_in(root, "/dev/console", false, &target));
 	/* A link of the image would put the terminal somewhere else: over a file of procfs, say. */
-	if (!mount_is_plain(root, "/dev/console", target))
+	ES_TRY(mount_is_plain(root, "/dev/console", target, &plain));
+	if (!plain)
 		return es_err_new(ES_E_FORBIDDEN, "/dev/console of the image is a symbolic link");
 	ES_TRY(mount_clone(slave, "", false, &fd));
 	return es_err_in(mount_attach(fd, target), "/dev/console");

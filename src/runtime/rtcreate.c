@@ -244,7 +244,7 @@ static es_err *settle(struct creation *c)
 
 	if (errnum) {
 		es_err_drop(stop_child(c));
-		return es_err_sys(errnum, "join cgroup %s/%s", mount, cgroup_path(c->cgroup));
+		return es_err_sys(errnum, "join cgroup %s: %s", mount, cgroup_path(c->cgroup));
 	}
 	if (c->in.new_ns & CLONE_NEWUSER)
 		ES_TRY(idmap_write(c->in.idmap, c->pid)); /* the child waits for it */

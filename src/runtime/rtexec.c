@@ -249,7 +249,7 @@ static es_err *start(struct joining *j)
 
 		es_err_drop(pidfd_signal(j->pidfd, SIGKILL));
 		es_err_drop(pidfd_reap(j->pidfd, &status));
-		return es_err_sys(errnum, "join cgroup %s/%s", mount, j->state.cgroup);
+		return es_err_sys(errnum, "join cgroup %s: %s", mount, j->state.cgroup);
 	}
 	(void)!write(j->down[1], &go, 1);
 	return NULL;

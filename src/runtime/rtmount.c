@@ -197,7 +197,7 @@ static es_err *look_at_proc(struct rtmount_ctx *c)
 	struct stat st = { 0 };
 	struct statfs fs;
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0))
+	if (fd < 0 ? errno != ENOENT : fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return es_err_sys(errno, "stat /proc in the root file system");
 	c->proc_dev = st.st_dev;
 	c->proc_ino = st.st_ino;
@@ -245,8 +245,12 @@ static es_err *check_proc(const struct rtmount_ctx *c, int fd, const char *path,
 static es_err *check_plain(struct rtmount_ctx *c, const char *path, int target)
 {
 	struct stat st;
+	bool plain;
 
-	if (!mount_is_plain(c->root, path, target) || fstat(target, &st) < 0 || !S_ISDIR(st.st_mode))
+	ES_TRY(mount_is_plain(c->root, path, target, &plain));
+	if (fstat(target, &st) < 0)
+		return es_err_sys(errno, "stat %s in the root file system", path);
+	if (!plain || !S_ISDIR(st.st_mode))
 		return es_err_new(ES_E_INVALID, "%s is not a directory in the image", path);
 	return NULL;
 }

@@ -377,7 +377,12 @@ static es_err *enter_cwd(const struct rtproc *r, bool *done)
 		return es_err_new(ES_E_INVALID, "chdir to cwd (\"%s\") set in config.json failed: %s", r->p->cwd,
 				  lower_error(errno, why, sizeof why));
 	}
-	if (syscall(SYS_getcwd, at, sizeof at) < 0 || at[0] != '/')
+	if (syscall(SYS_getcwd, at, sizeof at) < 0) {
+		if (errno != ENOENT) /* removed meanwhile: unreachable too */
+			return es_err_sys(errno, "current working directory");
+		at[0] = '\0';
+	}
+	if (at[0] != '/')
 		return es_err_new(ES_E_FORBIDDEN, "current working directory is outside of container mount namespace root");
 	*done = true;
 	return NULL;
@@ -474,10 +479,13 @@ es_err *rtproc_lookup(const struct rtproc *r, char **ret_path)
 	for (char **d = dirs; d && *d; d++) {
 		es_autofree char *try = es_xasprintf("%s/%s", **d ? *d : ".", name);
 
-		if (exec_problem(try) == 0) {
+		problem = exec_problem(try);
+		if (problem == 0) {
 			*ret_path = ES_TAKE(try);
 			return NULL;
 		}
+		if (problem == EIO || problem == ENOMEM) /* not an answer to the question whether it is there */
+			return es_err_new(ES_E_SYSTEM, "exec: \"%s\": stat %s: %s", name, try, lower_error(problem, why, sizeof why));
 	}
 	return es_err_new(ES_E_INVALID, "exec: \"%s\": executable file not found in $PATH", name);
 }

@@ -43,58 +43,70 @@ static unsigned long fs_magic(const char *path)
 	return statfs(path, &st) == 0 ? (unsigned long)st.f_type : 0;
 }
 
-static void add_hier(struct cgroup_host *h, const char *controllers, const char *mount, const char *own, bool v2)
+/* Not mounted is fine; one that is there and cannot be used is not: a container would be without its limits. */
+static es_err *add_hier(struct cgroup_host *h, const char *controllers, const char *mount, const char *own, bool v2)
 {
 	unsigned long want = v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC;
-	int fd;
+	es_autoclose int fd = openat(AT_FDCWD, mount, CGROUP_DIR); /* musl's open() needs a second call for O_CLOEXEC */
+	struct statfs st;
 
-	if (h->n == CGROUP_HIER_MAX || fs_magic(mount) != want)
-		return;
-	fd = openat(AT_FDCWD, mount, CGROUP_DIR); /* musl's open() needs a second call for O_CLOEXEC */
-	if (fd < 0)
-		return;
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return NULL;
+	if (fd < 0 || fstatfs(fd, &st) < 0)
+		return es_err_sys(errno, "open cgroup hierarchy %s", mount);
+	if ((unsigned long)st.f_type != want)
+		return NULL;
+	if (h->n == CGROUP_HIER_MAX)
+		return es_err_new(ES_E_LIMIT, "more than %d cgroup hierarchies", CGROUP_HIER_MAX);
 	h->hier[h->n++] = (struct cgroup_hier){
 		.controllers = es_xstrdup(controllers),
 		.mount = es_xstrdup(mount),
 		.own_path = es_xstrdup(own),
 		.v2 = v2,
-		.root_fd = fd,
+		.root_fd = ES_TAKE_FD(fd),
 	};
+	return NULL;
 }
 
 /* One line of /proc/self/cgroup: "4:cpu,cpuacct:/a/b", "1:name=systemd:/", "0::/a". A v1 hierarchy is mounted under its
  * controllers' names by every init system; one that is not is not used. */
-static void host_line(struct cgroup_host *h, bool pure_v2, char *line)
+static es_err *host_line(struct cgroup_host *h, bool pure_v2, char *line)
 {
 	char *controllers = strchr(line, ':'), *own, mount[300];
 
 	if (!controllers)
-		return;
+		return NULL;
 	*controllers++ = '\0';
 	own = strchr(controllers, ':');
 	if (!own)
-		return;
+		return NULL;
 	*own++ = '\0';
-	if (pure_v2) {
-		if (!*controllers)
-			add_hier(h, "", CGROUP_ROOT, own, true);
-		return;
-	}
+	if (pure_v2)
+		return *controllers ? NULL : add_hier(h, "", CGROUP_ROOT, own, true);
 	if (!*controllers)
-		return;
+		return NULL;
 	snprintf(mount, sizeof mount, CGROUP_ROOT "/%s", str_starts(controllers, "name=") ? controllers + 5 : controllers);
-	add_hier(h, controllers, mount, own, false);
+	return add_hier(h, controllers, mount, own, false);
 }
 
 es_err *cgroup_host_load(struct cgroup_host *ret)
 {
 	struct cgroup_host h = { 0 };
-	bool pure_v2 = fs_magic(CGROUP_ROOT) == CGROUP2_SUPER_MAGIC;
 	es_autofree char *text = NULL;
+	struct statfs root = { 0 };
+	es_err *err = NULL;
+	bool pure_v2;
 
+	if (statfs(CGROUP_ROOT, &root) < 0 && errno != ENOENT)
+		return es_err_sys(errno, "stat " CGROUP_ROOT);
+	pure_v2 = (unsigned long)root.f_type == CGROUP2_SUPER_MAGIC;
 	ES_TRY(file_read(AT_FDCWD, "/proc/self/cgroup", CGROUP_FILE_MAX, &text, NULL));
-	for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		host_line(&h, pure_v2, line);
+	for (char *save, *line = strtok_r(text, "\n", &save); !err && line; line = strtok_r(NULL, "\n", &save))
+		err = host_line(&h, pure_v2, line);
+	if (err) {
+		cgroup_host_done(&h);
+		return err;
+	}
 	if (pure_v2 && h.n)
 		h.mode = CGROUP_V2;
 	else if (h.n)
@@ -240,6 +252,8 @@ static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd)
 	es_autoclose int at = fcntl(h->root_fd, F_DUPFD_CLOEXEC, 3);
 	bool cpuset = in_list(h->controllers, "cpuset");
 
+	if (at < 0)
+		return es_err_sys(errno, "duplicate descriptor of %s", h->mount);
 	for (char *save, *name = strtok_r(path, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
 		es_autoclose int next = -1;
 		bool made = mkdirat(at, name, 0755) == 0;

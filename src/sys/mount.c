@@ -194,16 +194,13 @@ es_err *mount_target_in(int root_fd, const char *path, bool directory, int *ret_
 	return NULL;
 }
 
-bool mount_is_same(int a, int b)
-{
-	struct stat sa, sb;
-
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
-bool mount_is_plain(int root_fd, const char *path, int target)
+es_err *mount_is_plain(int root_fd, const char *path, int target, bool *ret)
 {
 	es_autoclose int itself = mount_open_in(root_fd, path, O_PATH | O_NOFOLLOW);
+	struct stat a, b;
 
-	return itself >= 0 && mount_is_same(itself, target);
+	if (itself < 0 || fstat(itself, &a) < 0 || fstat(target, &b) < 0)
+		return es_err_sys(errno, "look at %s in the root file system", path);
+	*ret = a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return NULL;
 }

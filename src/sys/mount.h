@@ -39,7 +39,5 @@ es_err *mount_pivot(int root_fd) ES_CHECKED;
 int mount_open_in(int root_fd, const char *path, int flags);
 /* The same, but what is missing is made first: directories of mode 0755, and for !DIRECTORY an empty file. */
 es_err *mount_target_in(int root_fd, const char *path, bool directory, int *ret_fd) ES_CHECKED;
-/* Whether the two descriptors are of one file. */
-bool mount_is_same(int a, int b);
 /* Whether TARGET, opened by PATH, was reached without a symbolic link as the last component. */
-bool mount_is_plain(int root_fd, const char *path, int target);
+es_err *mount_is_plain(int root_fd, const char *path, int target, bool *ret) ES_CHECKED;
