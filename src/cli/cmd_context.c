@@ -17,17 +17,6 @@ struct values {
 
 #define DEFAULT_DESCRIPTION "Current DOCKER_HOST based configuration"
 
-static es_err *check_name(const char *name)
-{
-	if (str_empty(name))
-		return es_err_new(ES_E_INVALID, "context name cannot be empty");
-	if (str_eq(name, "default"))
-		return es_err_new(ES_E_INVALID, "\"default\" is a reserved context name");
-	if (strlen(name) < 2 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != strlen(name) || strchr("_.+-", *name))
-		return es_err_new(ES_E_INVALID, "context name \"%s\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"", name);
-	return NULL;
-}
-
 static es_err *load(struct cli *c, const char *path, struct json **ret)
 {
 	es_autofree char *text = NULL;
@@ -215,18 +204,6 @@ static es_err *run_inspect(struct cli *c)
 
 /* create, update, rm */
 
-static es_err *save(struct cli *c, const char *name, const struct json *doc)
-{
-	const char *path = config_context_meta_path(c, name);
-	es_autobuf text = ES_BUF(CONFIG_MAX);
-	char *dir = arena_strdup(c->arena, path);
-
-	*strrchr(dir, '/') = '\0';
-	json_write(&text, doc, JSON_W_NO_HTML_ESCAPE);
-	ES_TRY(file_mkdir_p(AT_FDCWD, dir, 0755));
-	return file_replace(AT_FDCWD, path, es_buf_str(&text), text.len, 0644, true);
-}
-
 /* --docker host=…,from=… ; keys that need TLS material are refused by name. */
 static es_err *endpoint(struct cli *c, const struct values *v, const char *from, struct json **ret)
 {
@@ -260,7 +237,7 @@ static es_err *run_create(struct cli *c)
 	const char *name = c->args[0];
 	struct json *doc = json_new_object(c->arena), *metadata = json_new_object(c->arena), *endpoints;
 
-	ES_TRY(check_name(name));
+	ES_TRY(config_context_check_name(name));
 	if (access(config_context_meta_path(c, name), F_OK) == 0)
 		return es_err_new(ES_E_CONFLICT, "context \"%s\" already exists", name);
 	if (!v->docker && str_empty(v->from))
@@ -271,7 +248,7 @@ static es_err *run_create(struct cli *c)
 	json_set_str(c->arena, doc, "Name", name);
 	json_set(c->arena, doc, "Metadata", metadata);
 	json_set(c->arena, doc, "Endpoints", endpoints);
-	ES_TRY(save(c, name, doc));
+	ES_TRY(config_context_save(c, name, doc));
 	cli_puts(name);
 	cli_warn("Successfully created context \"%s\"", name);
 	return NULL;
@@ -283,7 +260,7 @@ static es_err *run_update(struct cli *c)
 	const char *name = c->args[0], *host;
 	struct json *doc, *endpoints;
 
-	ES_TRY(check_name(name));
+	ES_TRY(config_context_check_name(name));
 	ES_TRY(config_context_host(c, name, &host));
 	ES_TRY(load(c, config_context_meta_path(c, name), &doc));
 	if (opt_seen(&c->given, "description")) {
@@ -296,7 +273,7 @@ static es_err *run_update(struct cli *c)
 		ES_TRY(endpoint(c, v, NULL, &endpoints));
 		json_set(c->arena, doc, "Endpoints", endpoints);
 	}
-	ES_TRY(save(c, name, doc));
+	ES_TRY(config_context_save(c, name, doc));
 	cli_puts(name);
 	cli_warn("Successfully updated context \"%s\"", name);
 	return NULL;

@@ -98,6 +98,29 @@ es_err *config_context_host(struct cli *c, const char *name, const char **ret)
 	return NULL;
 }
 
+es_err *config_context_check_name(const char *name)
+{
+	if (str_empty(name))
+		return es_err_new(ES_E_INVALID, "context name cannot be empty");
+	if (str_eq(name, "default"))
+		return es_err_new(ES_E_INVALID, "\"default\" is a reserved context name");
+	if (strlen(name) < 2 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != strlen(name) || strchr("_.+-", *name))
+		return es_err_new(ES_E_INVALID, "context name \"%s\" is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"", name);
+	return NULL;
+}
+
+es_err *config_context_save(struct cli *c, const char *name, const struct json *doc)
+{
+	const char *path = config_context_meta_path(c, name);
+	es_autobuf text = ES_BUF(CONFIG_MAX);
+	char *dir = arena_strdup(c->arena, path);
+
+	*strrchr(dir, '/') = '\0';
+	json_write(&text, doc, JSON_W_NO_HTML_ESCAPE);
+	ES_TRY(file_mkdir_p(AT_FDCWD, dir, 0755));
+	return file_replace(AT_FDCWD, path, es_buf_str(&text), text.len, 0644, true);
+}
+
 /* Credentials. */
 
 const char *config_registry_of(struct cli *c, const char *reference)

@@ -18,6 +18,9 @@ es_err *config_save(struct cli *c) ES_CHECKED;
 
 /* The host of a context. ES_E_NOT_FOUND with docker's text. */
 es_err *config_context_host(struct cli *c, const char *name, const char **ret) ES_CHECKED;
+/* ES_E_INVALID with docker's texts; "default" is no name for a context on disk. */
+es_err *config_context_check_name(const char *name) ES_CHECKED;
+es_err *config_context_save(struct cli *c, const char *name, const struct json *doc) ES_CHECKED; /* whole or not at all */
 /* contexts/meta/sha256(NAME)/meta.json as a path in the arena. */
 const char *config_context_meta_path(struct cli *c, const char *name);
 

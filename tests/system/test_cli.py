@@ -339,3 +339,16 @@ def test_completion_is_a_script(fake):
         assert code == 0 and "--publish" in out
     check = "%s\nCOMP_WORDS=(estiba container ls --no); COMP_CWORD=3; _estiba; echo ${COMPREPLY[@]}" % fake.run("completion", "bash")[1]
     assert subprocess.run(["bash", "-c", check], capture_output=True, text=True).stdout == "--no-trunc\n"
+
+
+def test_context_export_and_import(fake):
+    archive, bad = str(fake.home / "c.tar"), str(fake.home / "bad.tar")
+    fake.run("context", "create", "--docker", "host=tcp://far:1", "--description", "far away", "far")
+    assert fake.run("context", "export", "far", archive) == (0, "", f'Written file "{archive}"\n')
+    assert fake.run("context", "export", "far", archive)[0] == 1, "a file that exists is kept"
+    assert fake.run("context", "import", "near", archive)[:2] == (0, "near\n")
+    assert fake.run("context", "inspect", "-f", "{{.Endpoints.docker.Host}} {{.Metadata.Description}}", "near")[1] == "tcp://far:1 far away\n"
+    assert "already exists" in fake.run("context", "import", "near", archive)[2]
+    with tarfile.open(bad, "w") as t:
+        t.addfile(tarfile.TarInfo("../meta.json"))
+    assert "unexpected context file" in fake.run("context", "import", "bad", bad)[2]
