@@ -44,6 +44,7 @@ struct tar_entry {
 	mode_t mode;       /* permission bits, 07777 */
 	uint32_t uid, gid;
 	uint64_t size;     /* of the file; a sparse file's data is shorter */
+	uint64_t data_at;  /* where its data begins in the stream; a multiple of TAR_BLOCK; not for writing */
 	int64_t mtime_s;
 	uint32_t mtime_ns;
 	uint32_t dev_major, dev_minor;

@@ -734,6 +734,7 @@ static es_err *entry(struct tar_reader *r, const struct tar_block *header)
 	if (!r->x.has_mtime)
 		ES_TRY(mtime(r, b->mtime, &r->e.mtime_s));
 	ES_TRY(sizes(r, b));
+	r->e.data_at = r->offset; /* behind the map of a sparse file */
 	r->e.xattrs = r->xattrs;
 	r->e.n_xattrs = r->n_xattrs;
 	return NULL;
