@@ -12,12 +12,9 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "layer/name.h"
 #include "layer/xattr.h"
 
-#define WHITEOUT ".wh."
-#define WHITEOUT_META ".wh..wh." /* aufs' own; the opaque mark is one of them */
-#define OPAQUE ".wh..wh..opq"
-#define OPAQUE_XATTR "trusted.overlay.opaque"
 #define SCRATCH_ENTRIES 4096
 
 /* A directory that an entry describes: its times are set when nothing more is written into it. */
@@ -51,35 +48,9 @@ struct place {
 
 /* Names */
 
-/* As Go's path.Clean on a path made relative. NULL when it leaves the root; "." for the root. */
-static char *clean(struct arena *a, const char *path)
-{
-	char *out = arena_alloc(a, strlen(path) + 2), *end = out;
-
-	while (*path) {
-		size_t n = strcspn(path, "/");
-
-		if (n == 2 && path[0] == '.' && path[1] == '.') {
-			if (end == out)
-				return NULL;
-			while (end > out && *--end != '/')
-				;
-		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
-			if (end > out)
-				*end++ = '/';
-			memcpy(end, path, n);
-			end += n;
-		}
-		path += n;
-		path += strspn(path, "/");
-	}
-	*end = '\0';
-	return *out ? out : strcpy(out, ".");
-}
-
 static es_err *clean_entry(struct unpack *u, const char *path, const char **ret)
 {
-	char *cleaned = clean(u->scratch, path);
+	char *cleaned = name_clean(u->scratch, path);
 
 	if (!cleaned)
 		return es_err_new(ES_E_INVALID, "\"%s\" is outside of the root", path);
@@ -88,13 +59,6 @@ static es_err *clean_entry(struct unpack *u, const char *path, const char **ret)
 					       : arena_printf(u->scratch, "%s/%s", u->prefix, cleaned);
 	*ret = cleaned;
 	return NULL;
-}
-
-static const char *base_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 /* Directories */
@@ -175,7 +139,7 @@ static es_err *open_dir(struct unpack *u, const char *path, int *ret_fd)
 /* PATH is cleaned and not ".". */
 static es_err *find_place(struct unpack *u, const char *path, struct place *ret)
 {
-	const char *name = base_of(path);
+	const char *name = name_base(path);
 	es_autofree char *parent = name == path ? es_xstrdup(".") : es_xstrndup(path, (size_t)(name - path) - 1);
 
 	if (!u->parent || strcmp(u->parent, parent) != 0) {
@@ -366,7 +330,7 @@ static es_err *make_hardlink(struct unpack *u, const struct tar_entry *e, const 
 	ES_TRY(es_err_in(clean_entry(u, e->link, &target), "hard link %s", p->path));
 	if (str_eq(target, "."))
 		return es_err_new(ES_E_INVALID, "hard link %s: its target is the root", p->path);
-	name = base_of(target);
+	name = name_base(target);
 	parent = open_in(u, name == target ? "." : arena_strndup(u->scratch, target, (size_t)(name - target) - 1),
 			 O_PATH | O_DIRECTORY);
 	if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -435,7 +399,7 @@ static es_err *clear_place(struct unpack *u, const struct tar_entry *e, const st
 /* A hard link to the place where it is made would lose its target when that is cleared. */
 static bool links_to_itself(struct unpack *u, const struct tar_entry *e, const char *path)
 {
-	char *target = e->type == TAR_HARDLINK ? clean(u->scratch, e->link) : NULL;
+	char *target = e->type == TAR_HARDLINK ? name_clean(u->scratch, e->link) : NULL;
 
 	if (target && u->prefix)
 		target = arena_printf(u->scratch, "%s/%s", u->prefix, target);
@@ -473,7 +437,7 @@ static es_err *make_entry(struct unpack *u, struct tar_reader *r, const struct t
 /* ".wh.NAME": NAME of the layers below is gone. Whatever this layer itself has there stays. */
 static es_err *make_whiteout(struct unpack *u, const char *path)
 {
-	const char *name = base_of(path) + strlen(WHITEOUT);
+	const char *name = name_base(path) + strlen(WHITEOUT);
 	struct place p;
 	struct stat st;
 
@@ -496,7 +460,7 @@ static es_err *make_whiteout(struct unpack *u, const char *path)
 /* True: the entry is one of those names, and dealt with. */
 static es_err *overlay_name(struct unpack *u, const char *path, bool *ret_done)
 {
-	const char *name = base_of(path);
+	const char *name = name_base(path);
 	struct place p;
 
 	*ret_done = !u->o->plain && str_starts(name, WHITEOUT);
@@ -611,7 +575,7 @@ es_err *unpack_all(struct tar_reader *r, int root_fd, const struct layer_options
 	es_err *err;
 
 	if (o->subdir) {
-		u.prefix = clean(a, o->subdir);
+		u.prefix = name_clean(a, o->subdir);
 		if (!u.prefix)
 			return es_err_new(ES_E_INVALID, "\"%s\" is outside of the root", o->subdir);
 		if (str_eq(u.prefix, "."))
