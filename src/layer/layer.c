@@ -3,6 +3,7 @@
 #include "layer/layer.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/opt.h"
 #include "base/str.h"
+#include "layer/erofs.h"
 #include "layer/intake.h"
 #include "layer/sandbox.h"
 #include "layer/treepack.h"
@@ -21,6 +23,7 @@
 #define T struct layer_options
 static const struct opt unpack_opts[] = {
 	O_BOOL(T, no_extract, "no-extract", 0, .help = "Read and check the archive, make no files"),
+	O_BOOL(T, file, "file", 0, .help = "Descriptor 5 gets a layer file (the tar as a mountable EROFS); nothing is extracted"),
 	O_BOOL(T, plain, "plain", 0, .help = "Names that begin with .wh. are ordinary; existing files are replaced"),
 	O_BOOL(T, no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir", 0,
 	       .help = "Never replace a directory by a file or a file by a directory"),
@@ -112,6 +115,93 @@ static void set_u64(struct arena *a, struct json *report, const char *key, uint6
 
 /* Modes */
 
+/* What every form of unpacking reports, once the tar is read. */
+static es_err *report_intake(struct intake *in, const struct layer_counts *counts, struct json *implied, struct arena *a,
+			     struct json *report)
+{
+	char digest[DIGEST_TEXT_MAX];
+
+	ES_TRY(intake_drain(in));
+	set_digest(a, report, "diff_id", in->digest);
+	json_set_str(a, report, "digest", expand_input_digest(in->expand, digest));
+	json_set_str(a, report, "compression", pack_kind_name(expand_kind(in->expand)));
+	set_u64(a, report, "size", expand_input_bytes(in->expand));
+	set_u64(a, report, "tar_size", in->bytes);
+	set_u64(a, report, "entries", counts->entries);
+	set_u64(a, report, "content_size", counts->content_size);
+	if (counts->dropped)
+		set_u64(a, report, "dropped", counts->dropped);
+	if (implied->n)
+		json_set(a, report, "implied", implied);
+	return NULL;
+}
+
+/* Options that a layer file has no use for: it is the overlay form, with the ids as they are. */
+static es_err *check_file_options(const struct layer_options *o)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} others[] = {
+		{o->no_extract, "no-extract"},
+		{o->plain, "plain"},
+		{o->no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir"},
+		{o->has_owner, "chown"},
+		{o->subdir != NULL, "subdir"},
+		{o->map.n_uids > 0, "uidmap"},
+		{o->map.n_gids > 0, "gidmap"},
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < ES_N(others); i++)
+		if (others[i].given)
+			return es_err_new(ES_E_INVALID, "--file does not go with --%s", others[i].name);
+	if (fstat(LAYER_FD_OUT, &st) < 0 || !S_ISREG(st.st_mode))
+		return es_err_new(ES_E_INVALID, "--file wants a regular file at descriptor %d", LAYER_FD_OUT);
+	return NULL;
+}
+
+static es_err *add_entries(struct tar_reader *r, struct erofs *w, uint64_t max, struct layer_counts *counts)
+{
+	const struct tar_entry *e;
+
+	for (;;) {
+		ES_TRY(tar_next(r, &e));
+		if (!e)
+			return NULL;
+		if (++counts->entries > max)
+			return es_err_new(ES_E_LIMIT, "more than %" PRIu64 " entries", max);
+		ES_TRY(erofs_add(w, e));
+	}
+}
+
+/* The tar goes to its place while its entries are read; then what describes it, and the head last: a file that was not
+ * finished begins with zeros. */
+static es_err *unpack_file(struct layer_options *o, struct arena *a, struct json *report)
+{
+	struct layer_counts counts = {0};
+	struct json *implied = json_new_array(a);
+	struct erofs_result result;
+	es_autoerofs *w = NULL;
+	es_autointake in = {0};
+	es_autotar *r = NULL;
+
+	ES_TRY(check_file_options(o));
+	if (ftruncate(LAYER_FD_OUT, 0) < 0 || lseek(LAYER_FD_OUT, LAYER_FILE_HEAD, SEEK_SET) < 0)
+		return es_err_sys(errno, "write the layer file");
+	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
+	ES_TRY(intake_open(&in, LAYER_FD_IN, LAYER_FD_OUT, (uint64_t)o->max_size));
+	r = tar_reader_new((struct tar_source){intake_read, &in});
+	w = erofs_new(&counts);
+	ES_TRY(add_entries(r, w, o->max_entries, &counts));
+	ES_TRY(erofs_implied(w, a, implied));
+	ES_TRY(report_intake(&in, &counts, implied, a, report));
+	ES_TRY(erofs_write(w, LAYER_FD_OUT, in.bytes, json_str(json_get(report, "diff_id")), &result));
+	set_u64(a, report, "meta_offset", result.meta_at);
+	set_u64(a, report, "file_size", result.file_size);
+	return NULL;
+}
+
 static es_err *unpack(struct layer_options *o, struct arena *a, struct json *report)
 {
 	int dir = o->no_extract ? -1 : LAYER_FD_DIR, copy = is_open(LAYER_FD_OUT) ? LAYER_FD_OUT : -1;
@@ -119,8 +209,9 @@ static es_err *unpack(struct layer_options *o, struct arena *a, struct json *rep
 	struct json *implied = json_new_array(a);
 	es_autointake in = {0};
 	es_autotar *r = NULL;
-	char digest[DIGEST_TEXT_MAX];
 
+	if (o->file)
+		return unpack_file(o, a, report);
 	if (dir >= 0 && !is_open(dir))
 		return es_err_new(ES_E_INVALID, "no directory is open at descriptor %d", dir);
 	es_autoclose int root = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -131,19 +222,7 @@ static es_err *unpack(struct layer_options *o, struct arena *a, struct json *rep
 	ES_TRY(intake_open(&in, LAYER_FD_IN, copy, (uint64_t)o->max_size));
 	r = tar_reader_new((struct tar_source){intake_read, &in});
 	ES_TRY(unpack_all(r, root, o, a, &counts, implied));
-	ES_TRY(intake_drain(&in));
-	set_digest(a, report, "diff_id", in.digest);
-	json_set_str(a, report, "digest", expand_input_digest(in.expand, digest));
-	json_set_str(a, report, "compression", pack_kind_name(expand_kind(in.expand)));
-	set_u64(a, report, "size", expand_input_bytes(in.expand));
-	set_u64(a, report, "tar_size", in.bytes);
-	set_u64(a, report, "entries", counts.entries);
-	set_u64(a, report, "content_size", counts.content_size);
-	if (counts.dropped)
-		set_u64(a, report, "dropped", counts.dropped);
-	if (implied->n)
-		json_set(a, report, "implied", implied);
-	return NULL;
+	return report_intake(&in, &counts, implied, a, report);
 }
 
 static es_err *pack(struct layer_options *o, struct arena *a, struct json *report)
@@ -286,7 +365,7 @@ static const struct mode {
 	const char *help;
 } modes[] = {
 	{"unpack", unpack_opts, unpack,
-	 "descriptor 3 (tar, maybe compressed) into directory 4; the tar to 5; report on 6"},
+	 "descriptor 3 (tar, maybe compressed) into directory 4, or a layer file to 5; the tar to 5; report on 6"},
 	{"pack", pack_opts, pack, "directory 4 as a tar to 5; report on 6"},
 	{"compress", compress_opts, compress, "3 compressed to 5; report on 6"},
 	{"hash", no_opts, hash, "digest of 3; report on 6"},

@@ -19,7 +19,7 @@ enum layer_fd { LAYER_FD_IN = 3, LAYER_FD_DIR = 4, LAYER_FD_OUT = 5, LAYER_FD_RE
 
 struct layer_options {
 	/* unpack */
-	bool no_extract, plain, no_overwrite_dir_non_dir, copy_uidgid;
+	bool no_extract, file, plain, no_overwrite_dir_non_dir, copy_uidgid;
 	const char *chown; /* "uid:gid" */
 	const char *subdir;
 	char **uid_maps, **gid_maps; /* "inside:outside:size" */
