@@ -836,6 +836,7 @@ es_err *ctr_destroy(struct ctr *c, bool volumes)
 	struct engine *e = c->e;
 
 	ES_TRY(forget(c));
+	exec_forget_all(c);
 	if (volumes)
 		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
 			if (m->anonymous)

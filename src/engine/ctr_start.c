@@ -539,7 +539,7 @@ void ctr_clean_up(struct ctr *c)
 	es_autofree char *dir = ctr_run_dir(c);
 	int run_dirfd, rootfs_fd;
 
-	exec_forget_all(c);
+	exec_clean_all(c);
 	ctr_wait_monitor(c);
 	ctr_purge(c->e, c->id, c);
 	netmgr_down(c->e->nets, c->id);

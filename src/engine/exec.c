@@ -3,6 +3,7 @@
 #include "engine/exec.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -19,6 +20,8 @@
 #define EXEC_CANNOT_START 126 /* docker's, for a missing program too */
 #define EXIT_NO_MONITOR 137
 #define KILL_WAIT_MS 1000
+#define END_WAIT_NS (2 * CLOCK_NS_PER_S)
+#define END_POLL_MS 5
 #define EXECS_KEPT_ENDED 64   /* per container: so long can an exit code be asked for */
 
 struct exec {
@@ -567,6 +570,45 @@ void exec_forget_all(struct ctr *c)
 			return;
 		forget(c->e, x);
 		exec_unref(x);
+	}
+}
+
+/* Its processes were killed with the container's first, so its monitor is about to say so. */
+static void await_end(struct exec *x)
+{
+	int64_t deadline = clock_mono_ns() + END_WAIT_NS;
+
+	while (x->started && !x->ended && clock_mono_ns() < deadline) {
+		see_whether_ended(x);
+		if (!x->ended)
+			(void)poll(NULL, 0, END_POLL_MS);
+	}
+}
+
+void exec_clean_all(struct ctr *c)
+{
+	es_autofree struct exec **all = NULL;
+	size_t n = 0;
+
+	(void)pthread_mutex_lock(&c->e->execs->lock);
+	LIST_EACH(at, &c->execs)
+		n++;
+	all = es_xcalloc(n + 1, sizeof(struct exec *));
+	n = 0;
+	LIST_EACH(at, &c->execs) {
+		all[n] = LIST_ENTRY(at, struct exec, link);
+		all[n++]->refs++;
+	}
+	(void)pthread_mutex_unlock(&c->e->execs->lock);
+	for (size_t i = 0; i < n; i++) {
+		es_autofree char *dir = exec_dir(all[i]);
+
+		await_end(all[i]);
+		if (all[i]->ended)
+			log_err(file_remove_tree(c->e->exec_root_fd, dir), "remove %s", dir);
+		else
+			forget(c->e, all[i]);
+		exec_unref(all[i]);
 	}
 }
 
