@@ -52,6 +52,8 @@ static const struct row {
 	{ OF_DELETE, "force", 'f', FLAG, AT(force), "kill it first" },
 	{ OF_LIST | OF_PS, "format", 'f', TEXT, AT(format), "table or json" },
 	{ OF_LIST, "quiet", 'q', FLAG, AT(quiet), "ids only" },
+	{ OF_EVENTS, "stats", 0, FLAG, AT(stats), "print the figures once" },
+	{ OF_EVENTS, "interval", 0, TEXT, AT(interval), "time between two prints of the figures; 5s" },
 	{ OF_SPEC, "rootless", 0, FLAG, AT(spec_rootless), "for a container without root's rights" },
 	{ OF_UPDATE, "resources", 'r', TEXT, AT(resources), "file with linux.resources as JSON, - for standard input" },
 	{ OF_UPDATE, "memory", 0, TEXT, AT(memory), "bytes" },

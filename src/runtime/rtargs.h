@@ -12,8 +12,8 @@ struct rtargs {
 	const char *root, *log, *log_format, *rootless, *cgroup_manager, *criu;
 	bool debug, systemd_cgroup, help, version;
 	/* of commands */
-	const char *bundle, *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *process_label, *format, *resources, *cgroup;
-	bool detach, keep, no_subreaper, no_pivot, no_new_keyring, tty, no_new_privs, ignore_paused, all, force, quiet, spec_rootless;
+	const char *bundle, *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *process_label, *format, *resources, *cgroup, *interval;
+	bool detach, keep, no_subreaper, no_pivot, no_new_keyring, tty, no_new_privs, ignore_paused, all, force, quiet, spec_rootless, stats;
 	int64_t preserve_fds;
 	char **env, **caps, **gids;
 	/* update */
@@ -37,6 +37,7 @@ enum rtargs_of {
 	OF_UPDATE = 1 << 8,
 	OF_SPEC = 1 << 9,
 	OF_ANY = 1 << 10,
+	OF_EVENTS = 1 << 11,
 };
 
 /* Take the options of OF from ARGV[*AT] on, up to the first word that is none; unknown ones are refused by name. */

@@ -21,6 +21,7 @@
 #include "runtime/rtargs.h"
 #include "runtime/rtconsole.h"
 #include "runtime/rtcreate.h"
+#include "runtime/rtevents.h"
 #include "runtime/rtexec.h"
 #include "runtime/rtmount.h"
 #include "runtime/rtops.h"
@@ -395,6 +396,25 @@ static es_err *cmd_ps(const struct rtargs *a, int *ret_code)
 	return with(a, do_ps);
 }
 
+static es_err *do_events(struct rtops *o, const struct rtargs *a)
+{
+	int64_t interval = 5 * CLOCK_NS_PER_S;
+
+	if (a->interval)
+		ES_TRY(es_err_in(str_to_duration(a->interval, &interval), "--interval"));
+	if (interval <= 0)
+		return es_err_new(ES_E_INVALID, "duration interval must be greater than 0");
+	if (o->status == RTSTATE_STOPPED)
+		return es_err_new(ES_E_CONFLICT, "container with id %s is not running", o->state.id);
+	return a->stats ? rtevents_stats(o) : rtevents_follow(o, interval);
+}
+
+static es_err *cmd_events(const struct rtargs *a, int *ret_code)
+{
+	ES_TRY(only_id(a));
+	return with(a, do_events);
+}
+
 static es_err *cmd_update(const struct rtargs *a, int *ret_code)
 {
 	es_autoarena *arena = arena_new();
@@ -430,6 +450,7 @@ static const struct command {
 } commands[] = {
 	{ "create", OF_CREATE, cmd_create, "ID", "make a container whose process waits for start" },
 	{ "delete", OF_DELETE, cmd_delete, "ID", "remove what a container still holds" },
+	{ "events", OF_EVENTS, cmd_events, "ID", "what a container uses, and its ends for want of memory, as JSON" },
 	{ "exec", OF_EXEC, cmd_exec, "ID COMMAND [ARG...]", "run one more process in a container" },
 	{ "features", OF_ANY, cmd_features, "", "what this runtime can do, as JSON" },
 	{ "kill", OF_KILL, cmd_kill, "ID [SIGNAL]", "send a signal, TERM by default" },

@@ -261,7 +261,11 @@ static es_err *settle(struct creation *c)
 	es_err_drop(err);
 	c->state.pid = c->pid;
 	c->state.start_ticks = ticks;
-	(void)!write(c->down[1], &go, 1);
+	if (write(c->down[1], &go, 1) != 1 && errno != EPIPE) {
+		errnum = errno;
+		es_err_drop(stop_child(c));
+		return es_err_sys(errnum, "let container init go on");
+	}
 	return NULL;
 }
 

@@ -23,7 +23,7 @@ USES = [
     ("move_mount", 1, 2, 9), ("open_tree", 1, 2, 3), ("openat", 1, 2, 5, 9, 16, 25, 40, 50), ("openat2", 1, 2, 3, 9, 15), ("pipe2", 1, 2),
     ("pivot_root", 1), ("prctl", 1, 2, 9), ("read", 1, 3, 5), ("renameat", 1), ("sethostname", 1), ("setgroups", 1),
     ("setresgid", 1), ("setresuid", 1), ("setsid", 1), ("stat", 1), ("statfs", 1), ("symlinkat", 1), ("umount2", 1), ("unshare", 1),
-    ("write", 1, 3, 9, 17, 20),
+    ("write", 1, 3, 9, 17),
 ]
 
 

@@ -570,3 +570,24 @@ def test_root_descriptor_that_was_used_is_told(b):
     holder.wait()
     os.close(fd)
     assert r.returncode == 1 and f"annotation org.estiba.rootfs.fd: {fd} is no detached mount, or has been used" in r.stderr
+
+
+def test_events(b):
+    memory = not b.prefix and os.path.isdir("/sys/fs/cgroup/memory")
+    if memory:
+        b.c["linux"]["resources"] |= {"memory": {"limit": 16 << 20, "swap": 16 << 20}, "pids": {"limit": 40}}
+    b.start(script="while ! test -e /go; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 0.5")
+    r = b.call("events", "--stats", "c")
+    doc = json.loads(r.stdout)
+    assert (doc["type"], doc["id"]) == ("stats", "c")
+    assert set(doc["data"]) == {"cpu", "cpuset", "memory", "pids", "blkio", "hugetlb", "intel_rdt", "network_interfaces"}
+    if memory:
+        assert doc["data"]["memory"]["usage"]["limit"] == 16 << 20 and doc["data"]["pids"]["limit"] == 40
+        assert doc["data"]["cpu"]["usage"]["total"] > 0 and doc["data"]["cpuset"]["cpus"]
+    follow = subprocess.Popen(b.argv("events", "--interval", "100ms", "c"), stdout=subprocess.PIPE, text=True)
+    lines = [json.loads(follow.stdout.readline())]
+    (b.rootfs / "go").write_text("")
+    lines += [json.loads(l) for l in follow.communicate(timeout=30)[0].splitlines()]
+    assert follow.returncode == 0 and lines[0]["type"] == "stats"
+    assert ({"type": "oom", "id": "c"} in lines) == memory
+    assert "duration interval must be greater than 0" in b.call("events", "--interval", "0s", "c").stderr
