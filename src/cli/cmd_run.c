@@ -76,14 +76,14 @@ static es_err *run_attached(struct cli *c, const struct values *v, const char *i
 		err = stream_wait_open(c, id, v->create.host.auto_remove ? "removed" : "next-exit", &s.wait);
 	s.stream.wait = &s.wait;
 	if (!err) {
+		if (!streams)
+			cli_puts(id); /* also of one that then cannot start: it exists */
 		err = client_post(c, client_path(c, "/containers/%s/start", id), NULL);
 		if (err) {
 			report_start_error(c, err);
 			session_done(&s);
 			return NULL;
 		}
-		if (!streams)
-			cli_puts(id);
 		if (config->tty && streams)
 			session_resize(&s);
 	}

@@ -119,7 +119,7 @@ def test_help_needs_no_daemon(fake):
 ])
 def test_refused_before_any_request(fake, argv, code, text):
     got, out, err = fake.run(*argv)
-    assert (got, out) == (code, "") and err.startswith(text)
+    assert (got, out) == (code, ID + "\n")  # it exists, though it did not start and err.startswith(text)
     assert fake.requests() == []
 
 
@@ -219,7 +219,7 @@ def test_status_of_a_failed_start(fake, message, code):
     serve_container(fake, b"", 0)
     fake.on("POST", f"/containers/{ID}/start", 500, {"message": message})
     got, out, err = fake.run("run", "-d", "alpine", "x")
-    assert (got, out) == (code, "")
+    assert (got, out) == (code, ID + "\n")  # it exists, though it did not start
     assert err == f"estiba: Error response from daemon: {message}\n\nRun 'estiba run --help' for more information\n"
 
 
