@@ -63,12 +63,15 @@ static void emit(enum log_level level, const char *text)
 	char when[CLOCK_TEXT_MAX];
 
 	clock_rfc3339_fixed(clock_now_ns(), when);
+	/* members in the order of dockerd's and runc's lines, for those who read them with a pattern */
 	if (sink.json)
-		es_buf_printf(&b, "{\"level\":\"%s\",\"time\":\"%s\",\"msg\":", level_names[level], when);
+		es_buf_printf(&b, "{\"level\":\"%s\",\"msg\":", level_names[level]);
 	else
 		es_buf_printf(&b, "time=\"%s\" level=%s msg=", when, level_names[level]);
 	quoted(&b, text);
-	es_buf_adds(&b, sink.json ? "}\n" : "\n");
+	if (sink.json)
+		es_buf_printf(&b, ",\"time\":\"%s\"}", when);
+	es_buf_addc(&b, '\n');
 	if (b.len)
 		(void)!write(sink.fd, b.p, b.len); /* one write: lines of several threads do not mix */
 }

@@ -271,16 +271,40 @@ static es_err *check_format(const char *format)
 	return es_err_new(ES_E_INVALID, "invalid format option \"%s\"", format);
 }
 
-static void list_row(const struct rtargs *a, const struct rtops *o)
+#define LIST_COLUMNS 6
+
+/* A table as runc prints it: columns as wide as their widest cell and three spaces, twelve at least; none after the last. */
+static void print_table(char **cells)
+{
+	size_t width[LIST_COLUMNS] = { 0 }, n = strv_len(cells);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t want = strlen(cells[i]) + 3;
+
+		if (want < 12)
+			want = 12;
+		if (want > width[i % LIST_COLUMNS])
+			width[i % LIST_COLUMNS] = want;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (i % LIST_COLUMNS == LIST_COLUMNS - 1)
+			puts(cells[i]);
+		else
+			printf("%-*s", (int)width[i % LIST_COLUMNS], cells[i]);
+}
+
+static void list_row(const struct rtops *o, char ***cells)
 {
 	const struct json *v = rtops_json(o);
+	char pid[24];
 
-	if (a->quiet)
-		puts(o->state.id);
-	else
-		printf("%-12s %-8lld %-10s %-24s %-30s %s\n", o->state.id, (long long)json_i64(json_get(v, "pid"), 0),
-		       json_str(json_get(v, "status")), o->state.bundle, json_str(json_get(v, "created")),
-		       json_str(json_get(v, "owner")));
+	snprintf(pid, sizeof pid, "%lld", (long long)json_i64(json_get(v, "pid"), 0));
+	strv_add(cells, o->state.id);
+	strv_add(cells, pid);
+	strv_add(cells, json_str(json_get(v, "status")));
+	strv_add(cells, o->state.bundle);
+	strv_add(cells, json_str(json_get(v, "created")));
+	strv_add(cells, json_str(json_get(v, "owner")));
 }
 
 static int by_name(const void *a, const void *b)
@@ -307,11 +331,13 @@ static es_err *cmd_list(const struct rtargs *a, int *ret_code)
 {
 	es_autostrv ids = container_ids(a->root);
 	es_autobuf json = ES_BUF(RTCLI_OUT_MAX);
+	static const char *const titles[LIST_COLUMNS] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" };
 	bool as_json = str_eq(a->format, "json");
+	es_autostrv cells = NULL;
 
 	ES_TRY(check_format(a->format));
-	if (!as_json && !a->quiet)
-		printf("%-12s %-8s %-10s %-24s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER");
+	for (size_t i = 0; i < LIST_COLUMNS; i++)
+		strv_add(&cells, titles[i]);
 	for (char **id = ids; id && *id; id++) {
 		struct rtops o;
 		es_err *err = rtops_open(a->root, *id, &o);
@@ -323,11 +349,15 @@ static es_err *cmd_list(const struct rtargs *a, int *ret_code)
 		if (as_json) {
 			es_buf_addc(&json, json.len ? ',' : '[');
 			json_write(&json, rtops_json(&o), 0);
+		} else if (a->quiet) {
+			puts(o.state.id);
 		} else {
-			list_row(a, &o);
+			list_row(&o, &cells);
 		}
 		rtops_close(&o);
 	}
+	if (!as_json && !a->quiet)
+		print_table(cells);
 	if (as_json)
 		printf("%s\n", json.len ? (es_buf_addc(&json, ']'), es_buf_str(&json)) : "null");
 	return es_buf_check(&json);

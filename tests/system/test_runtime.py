@@ -591,3 +591,17 @@ def test_events(b):
     assert follow.returncode == 0 and lines[0]["type"] == "stats"
     assert ({"type": "oom", "id": "c"} in lines) == memory
     assert "duration interval must be greater than 0" in b.call("events", "--interval", "0s", "c").stderr
+
+
+def test_list_and_log_look_like_runc(b):
+    pid = b.start()
+    head, row = b.call("list").stdout.splitlines()
+    bundle = str(b.path)
+    assert head.startswith(f"ID          PID         STATUS      {'BUNDLE':<{len(bundle) + 3}}CREATED")
+    assert row.startswith(f"c           {pid:<12}running     {bundle}   2") and row.split()[-1] == "root"
+    assert b.call("list", "-q").stdout == "c\n"
+    for form in ("text", "json"):
+        assert b.call("--log", "log", "--log-format", form, "state", "nosuch").returncode == 1
+    text, doc = (b.path / "log").read_text().splitlines()
+    assert text.startswith('time="2') and text.endswith('Z" level=error msg="container does not exist"')
+    assert doc.startswith('{"level":"error","msg":"container does not exist","time":"2')
