@@ -119,7 +119,7 @@ def test_help_needs_no_daemon(fake):
 ])
 def test_refused_before_any_request(fake, argv, code, text):
     got, out, err = fake.run(*argv)
-    assert (got, out) == (code, ID + "\n")  # it exists, though it did not start and err.startswith(text)
+    assert (got, out) == (code, "") and err.startswith(text)
     assert fake.requests() == []
 
 
