@@ -831,11 +831,24 @@ static void discard(void *arg)
 	ctr_unref(c);
 }
 
+/* On a disk so full that not even a record can be deleted, the files that are to go make the room for it. */
+static es_err *forget_full(struct ctr *c)
+{
+	es_autofree char *dir = ctr_dir(c), *upper = es_xasprintf("%s/upper", dir);
+	es_err *err = forget(c);
+
+	if (!err || es_err_errno(err) != ENOSPC)
+		return err;
+	es_err_free(err);
+	ES_TRY(file_remove_tree(store_root_fd(c->e->store), upper));
+	return forget(c);
+}
+
 es_err *ctr_destroy(struct ctr *c, bool volumes)
 {
 	struct engine *e = c->e;
 
-	ES_TRY(forget(c));
+	ES_TRY(forget_full(c));
 	exec_forget_all(c);
 	if (volumes)
 		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
