@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -22,6 +23,8 @@
 #define KILL_WAIT_MS 1000
 #define END_WAIT_NS (2 * CLOCK_NS_PER_S)
 #define END_POLL_MS 5
+#define REMOVE_TRIES 50
+#define REMOVE_PAUSE_MS 10
 #define EXECS_KEPT_ENDED 64   /* per container: so long can an exit code be asked for */
 
 struct exec {
@@ -134,6 +137,19 @@ static char *exec_dir(const struct exec *x)
 	return es_xasprintf("x/%s", x->id);
 }
 
+/* The monitor of a session that has just ended may still be writing its last records there. */
+static void remove_dir(struct engine *e, const char *dir)
+{
+	es_err *err = file_remove_tree(e->exec_root_fd, dir);
+
+	for (int i = 0; i < REMOVE_TRIES && err && es_err_errno(err) == ENOTEMPTY; i++) {
+		es_err_free(err);
+		poll(NULL, 0, REMOVE_PAUSE_MS);
+		err = file_remove_tree(e->exec_root_fd, dir);
+	}
+	log_err(err, "remove %s", dir);
+}
+
 static void forget(struct engine *e, struct exec *x)
 {
 	es_autofree char *dir = exec_dir(x);
@@ -146,7 +162,7 @@ static void forget(struct engine *e, struct exec *x)
 	(void)pthread_mutex_unlock(&e->execs->lock);
 	if (!listed)
 		return;
-	log_err(file_remove_tree(e->exec_root_fd, dir), "remove %s", dir);
+	remove_dir(e, dir);
 	exec_unref(x);
 }
 
