@@ -149,15 +149,13 @@ static es_err *cmd_exec(const struct rtargs *a, int *ret_code)
 	struct rtexec_options o = {
 		.root = a->root, .process_file = a->process, .env = a->env, .caps = a->caps, .gids = a->gids, .cwd = a->cwd,
 		.user = a->user, .apparmor = a->apparmor, .label = a->process_label, .tty = a->tty, .no_new_privs = a->no_new_privs,
-		.ignore_paused = a->ignore_paused, .console_socket = a->console_socket, .pid_file = a->pid_file,
+		.ignore_paused = a->ignore_paused, .cgroup = a->cgroup, .console_socket = a->console_socket, .pid_file = a->pid_file,
 		.preserve_fds = (int)a->preserve_fds,
 	};
 	es_autoclose int pidfd = -1, console = -1;
 	pid_t pid;
 
 	*ret_code = 255; /* runc's, for an exec that fails */
-	if (a->cgroup)
-		return es_err_new(ES_E_UNSUPPORTED, "--cgroup is not supported");
 	if (a->n_rest < (a->process ? 1 : 2))
 		return es_err_new(ES_E_INVALID, a->process ? "exec needs the container id" : "exec needs the container id and a command");
 	o.id = a->rest[0];

@@ -181,6 +181,26 @@ static es_err *load(struct joining *j)
 	return make_process(j);
 }
 
+/* The container's group, or the one below it that --cgroup names, which must be there in every hierarchy. */
+static es_err *find_cgroup(struct joining *j)
+{
+	const char *below = j->o->cgroup;
+
+	if (str_empty(below))
+		return cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup);
+	if (strchr(below, ':'))
+		return es_err_new(ES_E_UNSUPPORTED, "--cgroup %s: a path for single controllers is not supported", below);
+	ES_TRY(cgroup_open(&j->cgroup_host, arena_printf(j->a, "%s/%s", j->state.cgroup, below), &j->cgroup));
+	for (size_t i = 0; i < j->cgroup_host.n; i++) {
+		const char *names = j->cgroup_host.hier[i].controllers;
+		es_autofree char *first = es_xstrndup(names, strcspn(names, ","));
+
+		if (cgroup_dir_fd(j->cgroup, first) < 0)
+			return es_err_new(ES_E_NOT_FOUND, "no cgroup %s below %s", cgroup_path(j->cgroup), j->cgroup_host.hier[i].mount);
+	}
+	return NULL;
+}
+
 static es_err *find_container(struct joining *j)
 {
 	es_err *err = rtstate_process(&j->state, &j->init);
@@ -190,7 +210,7 @@ static es_err *find_container(struct joining *j)
 		return es_err_new(ES_E_CONFLICT, "cannot exec in a stopped container");
 	}
 	ES_TRY(cgroup_host_load(&j->cgroup_host));
-	ES_TRY(cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup));
+	ES_TRY(find_cgroup(j));
 	if (!j->o->ignore_paused && cgroup_is_frozen(j->cgroup))
 		return es_err_new(ES_E_CONFLICT, "cannot exec in a paused container (use --ignore-paused to override)");
 	for (char **n = j->state.namespaces; n && *n; n++) {

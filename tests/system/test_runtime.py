@@ -605,3 +605,18 @@ def test_list_and_log_look_like_runc(b):
     text, doc = (b.path / "log").read_text().splitlines()
     assert text.startswith('time="2') and text.endswith('Z" level=error msg="container does not exist"')
     assert doc.startswith('{"level":"error","msg":"container does not exist","time":"2')
+
+
+def test_exec_in_a_group_below(b):
+    b.start()
+    r = b.call("exec", "--cgroup", "sub", "c", "true")
+    assert r.returncode == 255 and "no cgroup" in r.stderr and "/c/sub" in r.stderr
+    for p in map(pathlib.Path, b.cgroups()):
+        (p / "sub").mkdir()
+        for f in ("cpuset.cpus", "cpuset.mems"):
+            if (p / f).exists() and not b.prefix:
+                (p / "sub" / f).write_text((p / f).read_text())
+    r = b.call("exec", "--cgroup", "sub", "c", "cat", "/proc/self/cgroup")
+    assert r.stderr == "" and {l.split(":")[2] for l in r.stdout.splitlines() if b.prefix or ":pids:" in l} in ({"/sub"}, {"/sub", "/"})
+    assert "leads upwards" in b.call("exec", "--cgroup", "../..", "c", "true").stderr
+    assert "--cgroup pids:sub" in b.call("exec", "--cgroup", "pids:sub", "c", "true").stderr
