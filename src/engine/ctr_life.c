@@ -405,21 +405,40 @@ static void take_journal(struct ctr *c)
 	monitor_is_done(c);
 }
 
-/* The link's reference to C is given back at its end. */
+/* A link to the monitor of one run. */
+struct follow {
+	struct ctr *c; /* a reference, given back at the link's end */
+	uint64_t run;
+};
+
+static void follow_free(struct follow *f)
+{
+	ctr_unref(f->c);
+	free(f);
+}
+
+/* The end of a link whose monitor said "end" means nothing; the next run may have begun meanwhile. While the last word is missing
+ * no start goes on (ctr_wait_monitor), so the journal is still that of the run. */
 static void on_link(void *self, const struct mon_record *record)
 {
-	struct ctr *c = self;
+	struct follow *f = self;
+	bool missing;
 
 	if (record) {
-		on_record(c, record);
+		on_record(f->c, record);
 		return;
 	}
-	take_journal(c);
-	ctr_unref(c);
+	(void)pthread_mutex_lock(&f->c->lock);
+	missing = f->c->run == f->run && f->c->monitored;
+	(void)pthread_mutex_unlock(&f->c->lock);
+	if (missing)
+		take_journal(f->c);
+	follow_free(f);
 }
 
 es_err *ctr_follow(struct ctr *c)
 {
+	struct follow *f = ES_NEW(struct follow);
 	uint64_t from;
 	es_err *err;
 	int dirfd;
@@ -428,15 +447,16 @@ es_err *ctr_follow(struct ctr *c)
 	dirfd = c->run_dirfd;
 	from = (uint64_t)c->journal_seq + 1;
 	c->monitored = true;
+	*f = (struct follow){ .c = ctr_ref(c), .run = ++c->run };
 	(void)pthread_mutex_unlock(&c->lock);
-	err = monlink_watch(c->e, dirfd, from, on_link, ctr_ref(c));
+	err = monlink_watch(c->e, dirfd, from, on_link, f);
 	if (!err)
 		return NULL;
 	if (es_err_class(err) != ES_E_NOT_FOUND)
 		log_line(LOG_L_WARN, "container %.12s: %s", c->id, es_err_text(err));
 	es_err_free(err);
 	take_journal(c); /* so short a life that its monitor has left already */
-	ctr_unref(c);
+	follow_free(f);
 	return NULL;
 }
 

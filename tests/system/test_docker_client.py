@@ -325,10 +325,12 @@ def test_start_right_after_an_end(daemon):
         assert cli.out('start', '-a', 'again') == '1'
     cli('rm', 'again')
     cli('run', '-d', '--name', 'again', 'bb:1', 'sleep', '60')
-    for _ in range(4):
-        cli('restart', '-t', '0', 'again')
-        assert cli.out('exec', 'again', 'sh', '-c', 'ip -o -4 addr show eth0 | grep -c inet') == '1'
-    cli('rm', '-f', 'again')
+    try:
+        for _ in range(12):
+            cli('restart', '-t', '0', 'again')
+            assert cli.out('exec', 'again', 'sh', '-c', 'ip -o -4 addr show eth0 | grep -c inet') == '1'
+    finally:
+        cli('rm', '-f', 'again')
 
 
 def test_exec_in_a_container_that_is_killed(daemon):
