@@ -11,9 +11,9 @@
 struct check {
 	const struct erofs_area *area;
 	const uint8_t *meta;
-	uint64_t used;    /* bytes of the metadata that somebody claimed: nothing is claimed twice, so the sum is bounded */
-	uint8_t *seen;    /* a bit per slot: an inode that was looked at */
-	uint64_t *todo;   /* directories: nid, nid of the parent */
+	uint64_t used;  /* bytes of the metadata that are claimed: none twice, so there is an end to them */
+	uint8_t *seen;  /* a bit per slot: an inode that was looked at */
+	uint64_t *todo; /* directories: nid, nid of the parent */
 	size_t n_todo, cap_todo;
 	struct erofs_totals totals;
 };
@@ -98,7 +98,8 @@ es_err *erofs_check_head(const void *head, uint64_t file_size, struct erofs_area
 	memcpy(a.diff_id, h.diff_id, sizeof a.diff_id);
 	size = (uint64_t)le32toh(s.blocks) << EROFS_BLOCK_BITS;
 	if (size != file_size || a.meta_at < LAYER_FILE_HEAD || a.meta_at >= size)
-		return es_err_new(ES_E_INVALID, "layer file: %" PRIu64 " bytes where the superblock says %" PRIu64, file_size, size);
+		return es_err_new(ES_E_INVALID, "layer file: %" PRIu64 " bytes where the superblock says %" PRIu64,
+				  file_size, size);
 	a.meta_size = size - a.meta_at;
 	if (a.meta_size > LAYER_FILE_META_MAX || a.tar_size > a.meta_at - LAYER_FILE_HEAD ||
 	    a.meta_at - LAYER_FILE_HEAD - a.tar_size >= EROFS_BLOCK)
@@ -120,7 +121,8 @@ static es_err *claim(struct check *c, const struct view *v, uint64_t at, uint64_
 }
 
 /* N bytes from block WHERE, which must lie in the metadata; *RET_AT counts from its start. */
-static es_err *claim_blocks(struct check *c, const struct view *v, uint32_t where, uint64_t n, const char *what, uint64_t *ret_at)
+static es_err *claim_blocks(struct check *c, const struct view *v, uint32_t where, uint64_t n, const char *what,
+			    uint64_t *ret_at)
 {
 	uint64_t at = (uint64_t)where << EROFS_BLOCK_BITS;
 
@@ -387,7 +389,8 @@ static es_err *check_dir(struct check *c, uint64_t nid, uint64_t parent)
 		return wrong(nid, "a directory of layout %u", w.dir.layout);
 	rest = w.dir.layout == EROFS_INLINE ? w.dir.size % EROFS_BLOCK : 0;
 	whole = w.dir.size - rest;
-	if (w.dir.layout == EROFS_INLINE && (rest == 0 || w.dir.tail / EROFS_BLOCK != (w.dir.tail + rest - 1) / EROFS_BLOCK))
+	if (w.dir.layout == EROFS_INLINE &&
+	    (rest == 0 || w.dir.tail / EROFS_BLOCK != (w.dir.tail + rest - 1) / EROFS_BLOCK))
 		return wrong(nid, "a directory that leaves its inode's block");
 	ES_TRY(claim_blocks(c, &w.dir, w.dir.where, whole, "a directory", &at));
 	ES_TRY(claim(c, &w.dir, w.dir.tail, rest, "a directory"));

@@ -19,12 +19,12 @@ struct erofs_totals {
 	uint64_t data; /* bytes of all regular files, each inode once */
 };
 
-/* HEAD is the first LAYER_FILE_HEAD bytes of a file of FILE_SIZE bytes. ES_E_INVALID: not a layer file that estiba wrote, or
- * a damaged one. */
+/* HEAD is the first LAYER_FILE_HEAD bytes of a file of FILE_SIZE bytes. ES_E_INVALID: not a layer file that estiba wrote,
+ * or a damaged one. */
 es_err *erofs_check_head(const void *head, uint64_t file_size, struct erofs_area *ret) ES_CHECKED;
 /* META is AREA->meta_size bytes of the file from AREA->meta_at, in memory that nobody else writes. Every inode and
  * directory that can be reached is looked at, in time and memory bounded by the metadata's size:
- *  1. every address and length lies inside the file: inodes, directories and links in the metadata, data behind the head;
+ *  1. every address and length lies inside the file: inodes, directories, links in the metadata, data behind the head;
  *  2. directories form a tree: each has one name, and ".." leads back;
  *  3. names are sorted, distinct, 1 to 255 bytes, without '/' and NUL; a dirent's type is its inode's;
  *  4. attributes are those that a layer may carry; of overlayfs' own only trusted.overlay.opaque = "y" on a directory.

@@ -158,8 +158,13 @@ static es_err *get_name(struct erofs *w, struct erofs_node *dir, const char *tex
 
 /* Ways */
 
-/* What is at PATH, seen from the directory FROM, links followed as below a chroot; with MAKE, directories that are missing
- * are made (not those that a link names). */
+static es_err *too_deep(void)
+{
+	return es_err_new(ES_E_LIMIT, "more than %u directories below each other", EROFS_DEPTH_MAX);
+}
+
+/* What is at PATH, seen from the directory FROM, links followed as below a chroot; with MAKE, directories that are
+ * missing are made (not those that a link names). */
 static es_err *walk(struct erofs *w, struct erofs_node *from, const char *path, bool make, unsigned *links,
 		    struct erofs_node **ret)
 {
@@ -185,7 +190,7 @@ static es_err *walk(struct erofs *w, struct erofs_node *from, const char *path, 
 			return es_err_new(ES_E_INVALID, "no directory %.*s", (int)len, path);
 		if (!next) {
 			if (d->depth >= EROFS_DEPTH_MAX)
-				return es_err_new(ES_E_LIMIT, "more than %u directories below each other", EROFS_DEPTH_MAX);
+				return too_deep();
 			ES_TRY(get_name(w, d, path, len, &name));
 			name->node = next = new_dir(w, d);
 		} else if (S_ISLNK(next->mode)) {
@@ -239,8 +244,8 @@ static const struct attr_kind {
 	const char *prefix; /* a whole name, or one with a dot at its end */
 	enum erofs_xattr_index index;
 	bool (*is_whole)(const char *value, size_t len); /* NULL: any value */
-	bool on_others; /* than files and directories */
-	const char *rest; /* of the name; NULL: what follows the prefix */
+	bool on_others;                                  /* than files and directories */
+	const char *rest;                                /* of the name; NULL: what follows the prefix */
 } attr_kinds[] = {
 	{"user.", EROFS_XATTR_USER, NULL, false, NULL},
 	{"system.posix_acl_access", EROFS_XATTR_ACL, acl_is_whole, true, ""},
@@ -417,7 +422,7 @@ static es_err *make_entry(struct erofs *w, const struct tar_entry *e, const char
 		break;
 	case TAR_DIR:
 		if (dir->depth >= EROFS_DEPTH_MAX)
-			return es_err_new(ES_E_LIMIT, "more than %u directories below each other", EROFS_DEPTH_MAX);
+			return too_deep();
 		n = dir_at(w, name);
 		break;
 	case TAR_CHAR:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* erofs_write.c: the tree in memory as the metadata behind a tar: every place is decided first, then written in one go. */
+/* erofs_write.c: the tree in memory as metadata behind a tar: every place is decided first, then written in one go. */
 #include <inttypes.h>
 #include <sys/stat.h>
 
@@ -7,9 +7,9 @@
 #include "layer/erofs.h"
 #include "layer/erofs_priv.h"
 
-/* The metadata is, in this order: nothing in its first slots (a nid of 0 would be an inode number of 0, which C libraries
- * take for a removed name); inodes with what follows them, directories before what they hold, the root first, since its nid
- * has 16 bits; from the next block on what needs whole blocks: directories, long links, copied chunks. */
+/* The metadata is, in this order: nothing in its first slots (a nid of 0 would be an inode number of 0, which C
+ * libraries take for a removed name); inodes with what follows them, directories before what they hold, the root first,
+ * since its nid has 16 bits; from the next block on what needs whole blocks: directories, long links, copied chunks. */
 #define FIRST_AT 64u
 #define INLINE_MAX 448u /* inode, attributes and rest; more is better off in blocks of its own */
 #define OUT_SIZE 65536u
@@ -17,12 +17,12 @@
 
 struct plan {
 	struct erofs *w;
-	struct erofs_node **nodes; /* as they are reached from the root, breadth first: a directory's inodes side by side */
+	struct erofs_node **nodes; /* as they are reached, breadth first: a directory's inodes side by side */
 	size_t n;
 	struct erofs_name **names; /* of all directories, sorted within each */
 	size_t n_names;
-	uint64_t meta_at;            /* bytes of the file */
-	uint64_t inodes_end, end;    /* bytes of the metadata */
+	uint64_t meta_at;          /* bytes of the file */
+	uint64_t inodes_end, end;  /* bytes of the metadata */
 	uint64_t copied;
 };
 
@@ -239,7 +239,7 @@ static es_err *plan_sparse(struct plan *p, struct erofs_node *n, uint64_t *ret_c
 		if (chunk_kind(n, i, &piece, &tar_at) == CHUNK_COPY)
 			*ret_copied += copy_size(n, i);
 	if (*ret_copied > EROFS_COPY_MAX - p->copied)
-		return es_err_new(ES_E_LIMIT, "sparse files whose pieces do not lie on blocks, of more than %" PRIu64 " bytes",
+		return es_err_new(ES_E_LIMIT, "more than %" PRIu64 " bytes of sparse files do not lie on blocks",
 				  EROFS_COPY_MAX);
 	p->copied += *ret_copied;
 	return NULL;
@@ -252,6 +252,7 @@ static es_err *choose_layout(struct erofs_node *n, size_t *ret_follows)
 {
 	size_t before = sizeof(struct erofs_inode) + attrs_size(n);
 	uint64_t rest = n->size % EROFS_BLOCK;
+	bool may_be_inline = S_ISDIR(n->mode) || (S_ISLNK(n->mode) && n->size < EROFS_BLOCK);
 
 	*ret_follows = 0;
 	n->layout = EROFS_PLAIN;
@@ -259,7 +260,7 @@ static es_err *choose_layout(struct erofs_node *n, size_t *ret_follows)
 		ES_TRY(choose_chunks(n, n->sparse));
 		n->layout = EROFS_CHUNKS;
 		*ret_follows = (size_t)n_chunks(n) * 4;
-	} else if ((S_ISDIR(n->mode) || (S_ISLNK(n->mode) && n->size < EROFS_BLOCK)) && rest > 0 && before + rest <= INLINE_MAX) {
+	} else if (may_be_inline && rest > 0 && before + rest <= INLINE_MAX) {
 		n->layout = EROFS_INLINE;
 		*ret_follows = (size_t)rest;
 	}

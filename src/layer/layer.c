@@ -23,7 +23,8 @@
 #define T struct layer_options
 static const struct opt unpack_opts[] = {
 	O_BOOL(T, no_extract, "no-extract", 0, .help = "Read and check the archive, make no files"),
-	O_BOOL(T, file, "file", 0, .help = "Descriptor 5 gets a layer file (the tar as a mountable EROFS); nothing is extracted"),
+	O_BOOL(T, file, "file", 0,
+	       .help = "Descriptor 5 gets a layer file (the tar as a mountable EROFS); nothing is extracted"),
 	O_BOOL(T, plain, "plain", 0, .help = "Names that begin with .wh. are ordinary; existing files are replaced"),
 	O_BOOL(T, no_overwrite_dir_non_dir, "no-overwrite-dir-non-dir", 0,
 	       .help = "Never replace a directory by a file or a file by a directory"),

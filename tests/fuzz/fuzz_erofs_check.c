@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_erofs_check.c: any bytes as a layer file; its checksum is put right, or nothing behind it would ever be looked at. */
+/* fuzz_erofs_check.c: any bytes as a layer file; its checksum is put right, else nothing more would be looked at. */
 #include "codec/erofs_check.h"
 
 #include "fuzz.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layercheck.c: the check of a layer file as privileged code makes it; prints what it counted, or says what is wrong. */
+/* layercheck.c: the check of a layer file as privileged code makes it; prints what it counted or what is wrong. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,8 +34,8 @@ static es_err *run(const char *path)
 	meta = es_xmalloc(a.meta_size);
 	ES_TRY(read_at(fd, meta, a.meta_size, a.meta_at));
 	ES_TRY(erofs_check_meta(&a, meta, &t));
-	printf("{\"inodes\":%" PRIu64 ",\"dirents\":%" PRIu64 ",\"data\":%" PRIu64 ",\"diff_id\":\"%s\"}\n", t.inodes, t.dirents,
-	       t.data, a.diff_id);
+	printf("{\"inodes\":%" PRIu64 ",\"dirents\":%" PRIu64 ",\"data\":%" PRIu64 ",\"diff_id\":\"%s\"}\n", t.inodes,
+	       t.dirents, t.data, a.diff_id);
 	return NULL;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_erofs.c: layer files that the writer makes are whole, and every kind of damage is seen before the kernel would see it. */
+/* test_erofs.c: layer files that the writer makes are whole; every kind of damage is seen before the kernel sees it. */
 #include "check.h"
 
 #include <sys/mman.h>
@@ -99,7 +99,8 @@ static size_t place_of(const struct image *i, int what)
 }
 
 #define INODE(member) offsetof(struct erofs_inode, member)
-#define DIRENT(n, member) (sizeof(struct erofs_inode) + (n) * sizeof(struct erofs_dirent) + offsetof(struct erofs_dirent, member))
+#define DIRENT(n, member) \
+	(sizeof(struct erofs_inode) + (n) * sizeof(struct erofs_dirent) + offsetof(struct erofs_dirent, member))
 #define AFTER sizeof(struct erofs_inode)
 
 static void damage_rows(void)
