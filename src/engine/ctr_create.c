@@ -377,6 +377,20 @@ es_err *ctr_host_config_check(const struct docker_host_config *hc)
 	return check_cpu(hc);
 }
 
+/* What cgroup v2 does not have is left out, with docker's warnings; the runtime would refuse it by name. */
+static void discard_v1_only(struct engine *e, struct arena *a, struct docker_host_config *hc, char ***warnings)
+{
+	if (e->cgroups.mode != CGROUP_V2)
+		return;
+	if (hc->memory_swappiness.set)
+		*warnings = strv_arena_add(a, *warnings,
+					   "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. Memory "
+					   "swappiness discarded.");
+	if (hc->oom_kill_disable.set && hc->oom_kill_disable.v)
+		*warnings = strv_arena_add(a, *warnings, "Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+	hc->memory_swappiness.set = hc->oom_kill_disable.set = false;
+}
+
 static es_err *check_all(struct engine *e, const struct docker_config *c, const struct docker_host_config *hc)
 {
 	int signal;
@@ -581,6 +595,7 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 
 	ES_TRY(check_kernel_memory(reply_arena, body, api, &warnings));
 	ES_TRY(make_record(e, reply_arena, name, platform, api, body, &made));
+	discard_v1_only(e, reply_arena, made.host_config, &warnings);
 	ES_TRY(copy_record(a, &made, &rec));
 	c = ctr_new(e, ES_TAKE(a), rec);
 	ES_TRY(ctr_insert(e, c));
