@@ -26,7 +26,11 @@ install: all
 	$(if $(findstring $(origin PREFIX),command line environment),meson configure $(BUILD) -Dprefix=$(PREFIX))
 	meson install -C $(BUILD)
 
-clean:
-	rm -rf $(BUILD) build-asan
+# clang-tidy and cppcheck over what differs from main; ARGS=--all for everything.
+lint:
+	tools/lint $(ARGS)
 
-.PHONY: all deps demo check install clean
+clean:
+	rm -rf $(BUILD) build-asan build-lint
+
+.PHONY: all deps demo check install lint clean

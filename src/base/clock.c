@@ -36,7 +36,7 @@ static char *format(int64_t ns, char *out, bool fixed)
 	size_t n;
 
 	if (ns == INT64_MIN)
-		return strcpy(out, "0001-01-01T00:00:00Z");
+		return memcpy(out, "0001-01-01T00:00:00Z", sizeof "0001-01-01T00:00:00Z");
 	if (frac < 0) {
 		frac += CLOCK_NS_PER_S;
 		seconds--;

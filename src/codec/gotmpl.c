@@ -701,7 +701,7 @@ static es_err *command(struct parser *p, struct node **ret)
 			add_child(cmd, n);
 		t = next(p);
 		if (t.kind == TOKEN_SPACE) {
-			t = peek_word(p);
+			(void)peek_word(p);
 			continue;
 		}
 		if (t.kind == TOKEN_RIGHT || t.kind == TOKEN_RPAREN)
