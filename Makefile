@@ -31,6 +31,6 @@ lint:
 	tools/lint $(ARGS)
 
 clean:
-	rm -rf $(BUILD) build-asan build-lint
+	rm -rf $(BUILD) build-asan build-arm64 build-lint
 
 .PHONY: all deps demo check install lint clean

@@ -255,6 +255,7 @@ static es_err *serve_on_demand(struct daemon *d)
 		err = daemon_wait_other(&d->conf); /* the one that was faster serves the caller as well */
 	}
 	daemon_ready(ES_TAKE_FD(d->ready_fd), err);
+	daemon_leave_group();
 	return err;
 }
 

@@ -190,6 +190,21 @@ static void leave_cgroups(void)
 	cgroup_host_done(&host);
 }
 
+void daemon_leave_group(void)
+{
+	struct cgroup_host host;
+	es_err *err = cgroup_host_load(&host);
+
+	if (!err)
+		err = cgroup_leave(&host);
+	if (!err) {
+		cgroup_prune(&host, OWN_CGROUP);
+		cgroup_prune(&host, ENGINE_CGROUP);
+	}
+	es_err_free(err); /* then the empty group stays for the next daemon */
+	cgroup_host_done(&host);
+}
+
 /* What remains of the environment: heap strings, NULL-terminated. */
 static char **clean_environment(void)
 {

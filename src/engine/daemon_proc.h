@@ -31,6 +31,8 @@ void daemon_tune_memory(void);
  * caller's (session, control group, environment, directory, umask, limits, signals, priority, descriptors). Returns in the
  * caller, after the new one said that it is ready or failed (its words are the error). */
 es_err *daemon_detach(const struct daemon_conf *c, char *const *argv) ES_CHECKED;
+/* The last thing that such a process does: out of the control group of its own, which goes unless a monitor is in it. */
+void daemon_leave_group(void);
 /* ERR NULL: ready. ERR is borrowed. Closes READY_FD; nothing when it is -1. */
 void daemon_ready(int ready_fd, const es_err *err);
 /* Wait until somebody answers at the first unix socket of C: another daemon won the race. ES_E_TIMEOUT. */

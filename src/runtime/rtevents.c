@@ -280,21 +280,21 @@ es_err *rtevents_follow(struct rtops *o, int64_t interval_ns)
 	ES_TRY(rtstate_process(&o->state, &pidfd));
 	ES_TRY(cgroup_is_v2(o->cgroup) ? watch_v2(o, &oom) : watch_v1(o, &oom));
 	seen = kills(o);
+	/* Every wake looks at the count: the descriptor also speaks of other things, and v1's before the kernel has counted. */
 	for (;;) {
 		struct pollfd p[] = { { pidfd, POLLIN, 0 }, { oom, POLLIN, 0 } };
 		int64_t left = (next - clock_mono_ns() + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
 		char drain[4096];
+		uint64_t now;
 
 		if (poll(p, ES_N(p), left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left) < 0 && errno != EINTR)
 			return es_err_sys(errno, "wait for events");
-		if (p[1].revents) { /* the file is modified for other reasons too: the count says */
-			uint64_t now = kills(o);
-
+		if (p[1].revents)
 			(void)!read(oom, drain, sizeof drain);
-			if (now > seen)
-				ES_TRY(tell_oom(o));
-			seen = now;
-		}
+		now = kills(o);
+		if (now > seen)
+			ES_TRY(tell_oom(o));
+		seen = now;
 		if (p[0].revents)
 			return NULL;
 		if (clock_mono_ns() >= next) {

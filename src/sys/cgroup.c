@@ -627,3 +627,10 @@ void cgroup_prune(const struct cgroup_host *host, const char *path)
 		(void)unlinkat(host->hier[i].root_fd, below, AT_REMOVEDIR);
 	}
 }
+
+es_err *cgroup_leave(const struct cgroup_host *host)
+{
+	for (size_t i = 0; i < host->n; i++)
+		ES_TRY(es_err_in(file_put(host->hier[i].root_fd, "cgroup.procs", "0"), "%s", host->hier[i].mount));
+	return NULL;
+}

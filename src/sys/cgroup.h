@@ -87,6 +87,8 @@ es_err *cgroup_procs(const struct cgroup *cg, pid_t **ret_pids, size_t *ret_n) E
 es_err *cgroup_kill(const struct cgroup *cg) ES_CHECKED;
 /* Remove the group and the groups below it; waits up to a second for processes that are dying. Missing is success. */
 es_err *cgroup_remove(const struct cgroup *cg) ES_CHECKED;
+/* The calling process goes to the root of every hierarchy. */
+es_err *cgroup_leave(const struct cgroup_host *host) ES_CHECKED;
 /* Remove PATH in each hierarchy where nothing is in it, neither process nor group. Never waits. */
 void cgroup_prune(const struct cgroup_host *host, const char *path);
 

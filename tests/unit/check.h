@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef CHECK_WITHOUT_CMOCKA
+#include "nocmocka.h"
+#else
 #include <cmocka.h>
+#endif
 
 #include "base/err.h"
 
