@@ -104,6 +104,14 @@ class Terminal:
                     return
         self.seen = self.seen.split(text, 1)[1]
 
+    def drain(self):
+        """What the client wrote between our last look and its end."""
+        try:
+            while select.select([self.fd], [], [], 0)[0] and (more := os.read(self.fd, 4096)):
+                self.seen += more
+        except OSError:
+            pass
+
     def wait(self, seconds=15):
         end = time.time() + seconds
         while time.time() < end:
@@ -114,6 +122,7 @@ class Terminal:
                     pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
+                self.drain()
                 os.close(self.fd)
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.02)
