@@ -9,6 +9,18 @@
 #include <string.h>
 #include <unistd.h>
 
+/* 1 in a program built with a sanitizer that needs the address space and the system calls to itself. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ES_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define ES_SANITIZED 1
+#endif
+#endif
+#ifndef ES_SANITIZED
+#define ES_SANITIZED 0
+#endif
+
 #define ES_CHECKED __attribute__((warn_unused_result))
 #define ES_PRINTF(fmt_at, args_at) __attribute__((format(printf, fmt_at, args_at)))
 #define ES_UNUSED __attribute__((unused))

@@ -3,13 +3,8 @@
 #include "layer/sandbox.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
-#include <sched.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,28 +12,10 @@
 #include <sys/syscall.h>
 
 #include "sys/caps.h"
+#include "sys/landlock.h"
 #include "sys/seccomp.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #define ADDRESS_SPACE_MAX ((rlim_t)2 << 30) /* zstd's and xz's windows, the buffers, what malloc keeps */
-
-#if defined(__x86_64__)
-#define OUR_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define OUR_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "name the audit architecture of this machine"
-#endif
 
 /* All that unpacking, packing, memory and one thread need; no socket, no exec, no signal to others, no ptrace, no mount. */
 static const int allowed[] = {
@@ -60,7 +37,7 @@ static void close_dumping(void)
 
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);
-	if (!SANITIZED)
+	if (!ES_SANITIZED)
 		(void)setrlimit(RLIMIT_AS, &memory);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
@@ -80,39 +57,18 @@ static es_err *close_path(int root_fd)
 	return NULL;
 }
 
-static es_err *allow_tree(int ruleset, int fd, uint64_t rights)
-{
-	struct landlock_path_beneath_attr rule = { .allowed_access = rights, .parent_fd = fd };
-
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		return es_err_sys(errno, "landlock rule");
-	return NULL;
-}
-
 #define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
 static es_err *close_landlock(const struct sandbox *s)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct landlock_ruleset_attr attr = { 0 };
-	es_autoclose int ruleset = -1;
+	es_autolandlock l = { .fd = -1 };
 
-	if (abi < 0)
-		return NULL; /* not in this kernel, or not switched on */
-	attr.handled_access_fs = (UINT64_C(1) << (abi >= 3 ? 15 : abi == 2 ? 14 : 13)) - 1;
-	if (abi == 1)
-		return NULL; /* it would refuse every hard link between two directories */
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
-	if (ruleset < 0)
-		return es_err_sys(errno, "landlock");
+	ES_TRY(landlock_begin(2, &l)); /* ABI 1 would refuse every hard link between two directories */
 	if (s->root_fd >= 0)
-		ES_TRY(allow_tree(ruleset, s->root_fd,
-				  s->writes ? attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : READ_RIGHTS));
+		ES_TRY(landlock_allow(&l, s->root_fd, s->writes ? l.all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : READ_RIGHTS));
 	for (size_t i = 0; i < s->n_read_fds; i++)
-		ES_TRY(allow_tree(ruleset, s->read_fds[i], READ_RIGHTS));
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		return es_err_sys(errno, "landlock");
-	return NULL;
+		ES_TRY(landlock_allow(&l, s->read_fds[i], READ_RIGHTS));
+	return landlock_enforce(&l);
 }
 
 #define CAP(n) (UINT64_C(1) << (n))
@@ -133,39 +89,6 @@ static es_err *close_capabilities(const struct sandbox *s)
 	return caps_apply(&c);
 }
 
-#define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
-/* When the accumulator is K: go on, else skip N instructions. */
-#define UNLESS_SKIP(k, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (n))
-
-/* Other calls fail with ENOSYS, so that the C library takes its older ways; another architecture's calls kill. */
-static es_err *close_system_calls(void)
-{
-	static const struct sock_filter head[] = {
-		LOAD(arch),
-		UNLESS_SKIP(OUR_ARCH, 1),
-		BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		/* clone(2) only for a thread of our own */
-		LOAD(nr),
-		UNLESS_SKIP(SYS_clone, 4),
-		LOAD(args[0]),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1),
-		RETURN(SECCOMP_RET_ALLOW),
-		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
-	};
-	struct sock_filter program[ES_N(head) + 2 * ES_N(allowed) + 1];
-	size_t n = ES_N(head);
-
-	memcpy(program, head, sizeof head);
-	for (size_t i = 0; i < ES_N(allowed); i++) {
-		program[n++] = (struct sock_filter)UNLESS_SKIP((uint32_t)allowed[i], 1);
-		program[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
-	}
-	program[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS);
-	return SANITIZED ? NULL : seccomp_load(program, n * sizeof program[0], SECCOMP_FILTER_FLAG_TSYNC);
-}
-
 es_err *sandbox_enter(const struct sandbox *s)
 {
 	(void)umask(0);
@@ -175,5 +98,5 @@ es_err *sandbox_enter(const struct sandbox *s)
 	ES_TRY(close_path(s->root_fd));
 	ES_TRY(close_landlock(s));
 	ES_TRY(close_capabilities(s));
-	return close_system_calls();
+	return seccomp_allow_only(allowed, ES_N(allowed), NULL, 0);
 }

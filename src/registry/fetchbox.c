@@ -4,12 +4,10 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -20,32 +18,14 @@
 
 #include "spec/oci_image.h"
 #include "sys/caps.h"
+#include "sys/landlock.h"
 #include "sys/seccomp.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define NOBODY 65534
 #define ADDRESS_SPACE_MAX ((rlim_t)1 << 30)
 #define FILES_MAX 64
 /* What it writes into files are documents; layers go into pipes. */
 #define FILE_SIZE_MAX ((rlim_t)OCI_CONFIG_MAX)
-
-#if defined(__x86_64__)
-#define OUR_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define OUR_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "name the audit architecture of this machine"
-#endif
 
 /* What libcurl, OpenSSL, glibc's resolver and its one thread need. No exec, no signal to others, no ptrace, nothing that makes,
  * changes or removes a name. */
@@ -89,7 +69,7 @@ static void close_limits(void)
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, FILES_MAX);
 	limit(RLIMIT_FSIZE, FILE_SIZE_MAX);
-	if (!SANITIZED)
+	if (!ES_SANITIZED)
 		limit(RLIMIT_AS, ADDRESS_SPACE_MAX);
 }
 
@@ -110,39 +90,27 @@ static es_err *close_user(void)
 	return caps_apply(&none);
 }
 
-static es_err *allow_tree(int ruleset, const char *path)
+static es_err *allow_tree(const struct landlock *l, const char *path)
 {
-	struct landlock_path_beneath_attr rule = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE };
 	es_autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+	uint64_t rights = LANDLOCK_ACCESS_FS_READ_FILE;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return NULL;
 	if (S_ISDIR(st.st_mode))
-		rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
-	rule.parent_fd = fd;
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
-		return es_err_sys(errno, "landlock rule for %s", path);
-	return NULL;
+		rights |= LANDLOCK_ACCESS_FS_READ_DIR;
+	return es_err_in(landlock_allow(l, fd, rights), "%s", path);
 }
 
 static es_err *close_trees(void)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct landlock_ruleset_attr attr = { 0 };
-	es_autoclose int ruleset = -1;
+	es_autolandlock l = { .fd = -1 };
 
-	if (abi < 0)
-		return NULL; /* not in this kernel, or not switched on */
-	attr.handled_access_fs = (UINT64_C(1) << (abi >= 3 ? 15 : abi == 2 ? 14 : 13)) - 1;
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
-	if (ruleset < 0)
-		return es_err_sys(errno, "landlock");
+	ES_TRY(landlock_begin(1, &l));
 	for (size_t i = 0; i < ES_N(trees); i++)
-		ES_TRY(allow_tree(ruleset, trees[i]));
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
-		return es_err_sys(errno, "landlock");
-	return NULL;
+		ES_TRY(allow_tree(&l, trees[i]));
+	return landlock_enforce(&l);
 }
 
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
@@ -151,49 +119,25 @@ static es_err *close_trees(void)
 #define UNLESS_SKIP(k, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (n))
 #define IF_SKIP(k, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (n), 0)
 
-/* Other calls fail with ENOSYS, so that libraries take their older ways; another architecture's calls kill. Sockets are those of the
- * internet and of routing questions (getaddrinfo asks which addresses this machine has): no unix socket, so no daemon of this machine. */
-static es_err *close_system_calls(void)
-{
-	static const struct sock_filter head[] = {
-		LOAD(arch),
-		UNLESS_SKIP(OUR_ARCH, 1),
-		BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		LOAD(nr),
-		/* clone(2) only for a thread of our own */
-		UNLESS_SKIP(SYS_clone, 4),
-		LOAD(args[0]),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1),
-		RETURN(SECCOMP_RET_ALLOW),
-		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
-		UNLESS_SKIP(SYS_socket, 9),
-		LOAD(args[0]),
-		IF_SKIP(AF_INET, 5),
-		IF_SKIP(AF_INET6, 4),
-		UNLESS_SKIP(AF_NETLINK, 4),
-		LOAD(args[2]),
-		IF_SKIP(NETLINK_ROUTE, 1),
-		BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
-		RETURN(SECCOMP_RET_ALLOW),
-		RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT),
-	};
-	struct sock_filter program[ES_N(head) + 2 * ES_N(allowed) + 1];
-	size_t n = ES_N(head);
-
-	memcpy(program, head, sizeof head);
-	for (size_t i = 0; i < ES_N(allowed); i++) {
-		program[n++] = (struct sock_filter)UNLESS_SKIP((uint32_t)allowed[i], 1);
-		program[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
-	}
-	program[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS);
-	return SANITIZED ? NULL : seccomp_load(program, n * sizeof program[0], SECCOMP_FILTER_FLAG_TSYNC);
-}
+/* Sockets are those of the internet and of routing questions (getaddrinfo asks which addresses this machine has): no unix socket, so no
+ * daemon of this machine. */
+static const struct sock_filter sockets[] = {
+	UNLESS_SKIP(SYS_socket, 9),
+	LOAD(args[0]),
+	IF_SKIP(AF_INET, 5),
+	IF_SKIP(AF_INET6, 4),
+	UNLESS_SKIP(AF_NETLINK, 4),
+	LOAD(args[2]),
+	IF_SKIP(NETLINK_ROUTE, 1),
+	BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+	RETURN(SECCOMP_RET_ALLOW),
+	RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+};
 
 es_err *fetchbox_enter(void)
 {
 	close_limits();
 	ES_TRY(close_user());
 	ES_TRY(close_trees());
-	return close_system_calls();
+	return seccomp_allow_only(allowed, ES_N(allowed), sockets, ES_N(sockets));
 }

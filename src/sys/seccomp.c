@@ -2,11 +2,21 @@
 /* seccomp.c: read a BPF program and hand it to the kernel. */
 #include "sys/seccomp.h"
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/syscall.h>
 
 #include "base/str.h"
+
+#if defined(__x86_64__)
+#define OUR_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define OUR_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "name the audit architecture of this machine"
+#endif
 
 static const struct {
 	const char *name;
@@ -59,4 +69,40 @@ es_err *seccomp_load(const void *program, size_t len, unsigned flags)
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) != 0)
 		return es_err_sys(errno, "load seccomp filter");
 	return NULL;
+}
+
+#define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
+/* When the accumulator is K: go on, else skip N instructions. */
+#define UNLESS_SKIP(k, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), 0, (n))
+
+es_err *seccomp_allow_only(const int *allowed, size_t n, const struct sock_filter *extra, size_t n_extra)
+{
+	static const struct sock_filter head[] = {
+		LOAD(arch),
+		UNLESS_SKIP(OUR_ARCH, 1),
+		BPF_JUMP(BPF_JMP | BPF_JA, 1, 0, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		/* clone(2) only for a thread of our own */
+		UNLESS_SKIP(SYS_clone, 4),
+		LOAD(args[0]),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(SECCOMP_RET_ERRNO | ENOSYS),
+	};
+	struct sock_filter program[ES_N(head) + SECCOMP_EXTRA_MAX + 2 * SECCOMP_ALLOW_MAX + 1];
+	size_t at = ES_N(head);
+
+	if (n > SECCOMP_ALLOW_MAX || n_extra > SECCOMP_EXTRA_MAX)
+		return es_err_new(ES_E_LIMIT, "seccomp list of %zu calls and %zu instructions", n, n_extra);
+	memcpy(program, head, sizeof head);
+	for (size_t i = 0; i < n_extra; i++)
+		program[at++] = extra[i];
+	for (size_t i = 0; i < n; i++) {
+		program[at++] = (struct sock_filter)UNLESS_SKIP((uint32_t)allowed[i], 1);
+		program[at++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	}
+	program[at++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+	return ES_SANITIZED ? NULL : seccomp_load(program, at * sizeof program[0], SECCOMP_FILTER_FLAG_TSYNC);
 }
