@@ -35,19 +35,16 @@ static es_err *add_images(struct req *r, struct json *out)
 	struct image_list_options opts = { .filters = &none, .all = true, .shared_size = true, .version = r->version };
 	struct json *list = json_new_array(r->a);
 	struct field_list items = { 0 }, containers = { 0 };
-	int64_t own = 0, shared = 0;
+	int64_t layers = 0;
 
 	ES_TRY(ctr_list(r->engine, r->a, true, 0, false, &none, &containers));
 	ES_TRY(image_list(engine_images(r->engine), r->a, &opts, &items));
 	FIELD_LIST_EACH(struct docker_image_summary, at, &items) {
-		int64_t of_it = at->shared_size > 0 ? at->shared_size : 0;
-
 		at->containers = count_users(&containers, at->id);
-		own += at->size - of_it;
-		shared = of_it > shared ? of_it : shared; /* counted once: exact when all share one base */
 		json_append(list, image_json(r->a, at));
 	}
-	json_set_i64(r->a, out, "LayersSize", own + shared);
+	ES_TRY(image_layers_size(engine_images(r->engine), &layers));
+	json_set_i64(r->a, out, "LayersSize", layers);
 	json_set(r->a, out, "Images", list);
 	return NULL;
 }
