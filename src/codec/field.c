@@ -591,6 +591,14 @@ void field_encode_text(struct es_buf *out, const struct field *rows, const void 
 	json_write(out, field_encode(a, rows, in), 0);
 }
 
+es_err *field_copy(struct arena *a, const struct field *rows, const void *in, void *out)
+{
+	es_autoarena *tree = arena_new();
+
+	/* the copy of the tree has strings of its own, and RAW members too */
+	return field_decode(a, rows, json_copy(a, field_encode(tree, rows, in)), out);
+}
+
 /* Maps */
 
 struct field_map *field_map_new(struct arena *a)

@@ -116,6 +116,8 @@ es_err *field_decode_text(struct arena *a, const struct field *rows, const char 
 struct json *field_encode(struct arena *a, const struct field *rows, const void *in);
 /* field_encode + json_write (compact, HTML-escaped as Go). */
 void field_encode_text(struct es_buf *out, const struct field *rows, const void *in);
+/* A deep copy of the struct at IN: everything OUT (zeroed by the caller) points to lives in A. */
+es_err *field_copy(struct arena *a, const struct field *rows, const void *in, void *out) ES_CHECKED;
 /* Row by name (exact, else without case), or NULL. */
 const struct field *field_find(const struct field *rows, const char *name);
 

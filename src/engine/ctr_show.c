@@ -59,27 +59,10 @@ static struct field_list mount_points(struct arena *a, const struct ctr_record *
 	return (struct field_list){ .items = list, .n = n, .set = true };
 }
 
-/* A tree copied by way of its text: what is returned must outlive the container's lock. */
-static es_err *copy_json(struct arena *a, const struct json *v, struct json **ret)
+/* What is returned must outlive the container's lock. */
+static struct json *copied(struct arena *a, const struct json *v)
 {
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
-
-	*ret = NULL;
-	if (!v)
-		return NULL;
-	json_write(&text, v, JSON_W_NO_HTML_ESCAPE);
-	ES_TRY(es_buf_check(&text));
-	return json_parse(a, arena_strndup(a, text.p, text.len), text.len, ret);
-}
-
-/* The record's own config structs, copied the same way. */
-static es_err *copy_struct(struct arena *a, const struct field *rows, const void *in, void *out)
-{
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
-
-	field_encode_text(&text, rows, in);
-	ES_TRY(es_buf_check(&text));
-	return field_decode_text(a, rows, arena_strndup(a, text.p, text.len), text.len, out);
+	return v ? json_copy(a, v) : NULL;
 }
 
 /* ---- inspect ---- */
@@ -179,7 +162,7 @@ static es_err *show_network(struct arena *a, const struct ctr *c, unsigned api, 
 	struct json *networks, *ports, *wrap = json_new_object(a);
 	struct field_map *map = NULL;
 
-	ES_TRY(copy_json(a, c->networks && ctr_is_up(c) ? c->networks : c->rec->endpoints, &networks));
+	networks = copied(a, c->networks && ctr_is_up(c) ? c->networks : c->rec->endpoints);
 	ns->networks = networks ? networks : json_new_object(a);
 	if (!ctr_is_up(c))
 		return NULL;
@@ -188,7 +171,7 @@ static es_err *show_network(struct arena *a, const struct ctr *c, unsigned api, 
 			show_names(a, c, at, api);
 	show_default_endpoint(networks, ns);
 	ns->sandbox_id = arena_strdup(a, c->id);
-	ES_TRY(copy_json(a, c->ports, &ports));
+	ports = copied(a, c->ports);
 	if (ports) {
 		json_set(a, wrap, "Ports", ports);
 		ES_TRY(field_decode(a, rows, wrap, &map));
@@ -244,9 +227,9 @@ static es_err *show(struct ctr *c, struct arena *a, unsigned api, struct docker_
 	ret->mounts = mount_points(a, rec, true);
 	show_state(a, c, &ret->state);
 	*ret_run_dirfd = c->health && c->run_dirfd >= 0 ? fcntl(c->run_dirfd, F_DUPFD_CLOEXEC, 0) : -1;
-	ES_TRY(copy_struct(a, docker_config_fields, rec->config, ret->config));
+	ES_TRY(field_copy(a, docker_config_fields, rec->config, ret->config));
 	show_mac(a, rec, ret->config);
-	ES_TRY(copy_struct(a, docker_host_config_fields, rec->host_config, ret->host_config));
+	ES_TRY(field_copy(a, docker_host_config_fields, rec->host_config, ret->host_config));
 	return show_network(a, c, api, &ret->network_settings);
 }
 
@@ -348,7 +331,7 @@ static es_err *summarise(const struct ctr *c, struct arena *a, struct docker_sum
 
 	FIELD_MAP_EACH(l, rec->config->labels)
 		field_map_put(a, labels, arena_strdup(a, l->key), arena_strdup(a, l->value ? l->value : ""));
-	ES_TRY(copy_json(a, c->networks && ctr_is_up(c) ? c->networks : rec->endpoints, &networks));
+	networks = copied(a, c->networks && ctr_is_up(c) ? c->networks : rec->endpoints);
 	JSON_EACH(at, networks) { /* docker's list leaves the names out */
 		json_set(a, at, "Aliases", json_new_null(a));
 		json_set(a, at, "DNSNames", json_new_null(a));
@@ -576,28 +559,5 @@ es_err *ctr_log_info(struct engine *e, struct arena *a, const char *ref, struct 
 	ret->tty = c->rec->config->tty;
 	ret->running = ctr_is_up(c);
 	(void)pthread_mutex_unlock(&c->lock);
-	return NULL;
-}
-
-es_err *ctr_using_image(struct engine *e, struct arena *a, const char *image_id, char ***ret, bool *ret_running)
-{
-	size_t n;
-	struct ctr **all = ctr_snapshot(e, &n);
-	char **up = NULL, **down = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(all[i]->rec->image_id, image_id) == 0) {
-			if (ctr_is_up(all[i]))
-				up = strv_arena_add(a, up, all[i]->id);
-			else
-				down = strv_arena_add(a, down, all[i]->id);
-		}
-		ctr_unref(all[i]);
-	}
-	free(all);
-	*ret_running = up != NULL;
-	for (; down && *down; down++)
-		up = strv_arena_add(a, up, *down);
-	*ret = up;
 	return NULL;
 }

@@ -143,31 +143,16 @@ static es_err *network_files(struct ctr *c, const struct netmgr_sandbox *box)
 	return NULL;
 }
 
+/* Copies of the container's own: the sandbox lives in the start's arena. */
 static void keep_network(struct ctr *c, const struct netmgr_sandbox *box)
 {
 	struct arena *a = arena_new();
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
-	struct json *doc = json_new_object(a), *copy;
-	es_err *err;
 
-	if (box->networks)
-		json_set(a, doc, "n", box->networks);
-	if (box->ports)
-		json_set(a, doc, "p", box->ports);
-	json_write(&text, doc, 0);
-	err = es_buf_check(&text);
-	if (!err) /* own copy: the sandbox lives in the start's arena */
-		err = json_parse(a, arena_strndup(a, text.p, text.len), text.len, &copy);
-	if (err) {
-		log_err(err, "container %.12s: network settings", c->id);
-		arena_free(a);
-		return;
-	}
 	(void)pthread_mutex_lock(&c->lock);
 	arena_free(c->net_arena);
 	c->net_arena = a;
-	c->networks = json_get(copy, "n");
-	c->ports = json_get(copy, "p");
+	c->networks = box->networks ? json_copy(a, box->networks) : NULL;
+	c->ports = box->ports ? json_copy(a, box->ports) : NULL;
 	(void)pthread_mutex_unlock(&c->lock);
 }
 

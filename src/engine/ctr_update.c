@@ -91,7 +91,6 @@ es_err *ctr_update(struct engine *e, struct arena *a, const char *ref, struct js
 {
 	es_autoctr *c = NULL;
 	struct docker_host_config new_config, old_config;
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
 	es_err *err;
 	bool up;
 
@@ -104,15 +103,11 @@ es_err *ctr_update(struct engine *e, struct arena *a, const char *ref, struct js
 	if (!err && up)
 		err = tell_restart(c, a, &new_config);
 	if (!err) {
-		field_encode_text(&text, docker_host_config_fields, &new_config);
-		err = es_buf_check(&text);
-	}
-	if (!err) {
 		struct docker_host_config *kept = ARENA_NEW(c->arena, struct docker_host_config);
 
 		old_config = *c->rec->host_config;
 		(void)pthread_mutex_lock(&c->lock);
-		err = field_decode_text(c->arena, docker_host_config_fields, arena_strndup(c->arena, text.p, text.len), text.len, kept);
+		err = field_copy(c->arena, docker_host_config_fields, &new_config, kept);
 		if (!err)
 			*c->rec->host_config = *kept;
 		(void)pthread_mutex_unlock(&c->lock);
@@ -133,7 +128,6 @@ es_err *ctr_update(struct engine *e, struct arena *a, const char *ref, struct js
 static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *name, const char *comment, const char *author,
 			    char *const *changes, const struct docker_config *override, const char **ret_id)
 {
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
 	struct docker_config *cfg = ARENA_NEW(a, struct docker_config), own = { 0 };
 	es_autofree char *command = strv_join(c->rec->args, " ");
 	struct image_commit commit = {
@@ -141,9 +135,7 @@ static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *na
 		.comment = comment, .created_by = arena_printf(a, "%s%s%s", c->rec->path, *command ? " " : "", command), .ref = name,
 	};
 
-	field_encode_text(&text, docker_config_fields, c->rec->config);
-	ES_TRY(es_buf_check(&text));
-	ES_TRY(field_decode_text(a, docker_config_fields, arena_strndup(a, text.p, text.len), text.len, &own));
+	ES_TRY(field_copy(a, docker_config_fields, c->rec->config, &own));
 	/* A config that the client sends takes the place of the container's, which then only fills its gaps. */
 	*cfg = override ? *override : own;
 	ES_TRY(image_apply_changes(a, cfg, changes));

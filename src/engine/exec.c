@@ -263,7 +263,6 @@ es_err *exec_create(struct engine *e, struct arena *a, const char *ctr_ref, cons
 	es_autoctr *c = NULL;
 	struct arena *own;
 	struct docker_exec_request *copy;
-	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
 	es_autofree char *action = NULL;
 	struct exec *x;
 	char id[65];
@@ -273,11 +272,9 @@ es_err *exec_create(struct engine *e, struct arena *a, const char *ctr_ref, cons
 	if (strv_len(req->cmd) == 0)
 		return es_err_new(ES_E_INVALID, "No exec command specified");
 	ES_TRY(can_exec(c, ctr_ref));
-	field_encode_text(&text, docker_exec_request_fields, req);
-	ES_TRY(es_buf_check(&text));
 	own = arena_new();
 	copy = ARENA_NEW(own, struct docker_exec_request);
-	err = field_decode_text(own, docker_exec_request_fields, arena_strndup(own, text.p, text.len), text.len, copy);
+	err = field_copy(own, docker_exec_request_fields, req, copy);
 	if (err) {
 		arena_free(own);
 		return err;

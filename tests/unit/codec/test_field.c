@@ -81,6 +81,23 @@ static void there_and_back(void)
 	CHECK_STR(es_buf_str(&out), text);
 }
 
+static void copy_outlives_its_source(void)
+{
+	static const char text[] = "{\"S\":\"x\",\"V\":[\"a\"],\"Labels\":{\"k\":\"v\"},\"Ptr\":{\"Name\":\"q\"},\"List\":[{\"Name\":\"l\"}],"
+				   "\"Raw\":{\"any\":[\"r\"]}}";
+	es_autoarena *a = arena_new();
+	es_autobuf before = ES_BUF(10000), after = ES_BUF(10000);
+	struct arena *source = arena_new();
+	struct all x = { 0 }, y = { 0 };
+
+	CHECK_OK(field_decode_text(source, all_rows, arena_strdup(source, text), sizeof text - 1, &x));
+	field_encode_text(&before, all_rows, &x);
+	CHECK_OK(field_copy(a, all_rows, &x, &y));
+	arena_free(source); /* the sanitizer sees whoever still looks there */
+	field_encode_text(&after, all_rows, &y);
+	CHECK_STR(es_buf_str(&after), es_buf_str(&before));
+}
+
 static void empty(void)
 {
 	es_autobuf out = ES_BUF(10000);
@@ -158,4 +175,4 @@ static void maps(void)
 	CHECK(!field_map_get(NULL, "x") && !field_map_has(m, "19"));
 }
 
-CHECK_MAIN(TEST(there_and_back), TEST(empty), TEST(lenient_rows), TEST(bad_rows), TEST(maps))
+CHECK_MAIN(TEST(there_and_back), TEST(copy_outlives_its_source), TEST(empty), TEST(lenient_rows), TEST(bad_rows), TEST(maps))
