@@ -29,11 +29,6 @@ void log_setup(int fd, enum log_level level, bool json)
 	sink.json = json;
 }
 
-void log_set_level(enum log_level level)
-{
-	sink.level = level;
-}
-
 bool log_is_on(enum log_level level)
 {
 	return level <= sink.level;

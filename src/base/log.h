@@ -10,7 +10,6 @@ enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
 
 /* FD is borrowed for the life of the program; JSON writes one object per line instead of text. */
 void log_setup(int fd, enum log_level level, bool json);
-void log_set_level(enum log_level level);
 bool log_is_on(enum log_level level);
 void log_line(enum log_level level, const char *fmt, ...) ES_PRINTF(2, 3);
 /* Logs "FMT: text" at WARN and frees ERR; nothing for NULL. */

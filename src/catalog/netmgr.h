@@ -99,5 +99,3 @@ void netmgr_down(struct netmgr *m, const char *container_id);
 char **netmgr_sandboxes(struct netmgr *m, struct arena *a);
 /* The name in a running container's network records follows a rename. */
 void netmgr_rename(struct netmgr *m, const char *container_id, const char *name);
-/* Namespace of a container that is up; ES_E_NOT_FOUND. */
-es_err *netmgr_netns(struct netmgr *m, const char *container_id, int *ret_fd) ES_CHECKED;

@@ -806,11 +806,6 @@ void netmgr_rename(struct netmgr *m, const char *container_id, const char *name)
 	log_err(netmgr_box_save(m, b), "sandbox record");
 }
 
-es_err *netmgr_netns(struct netmgr *m, const char *container_id, int *ret_fd)
-{
-	return network_ns_open(m->cfg.network, container_id, ret_fd);
-}
-
 /* ---- connect and disconnect ---- */
 
 static es_err *find_ctr(struct netmgr *m, struct arena *a, const char *ref, struct netmgr_ctr *ret)

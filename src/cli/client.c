@@ -423,19 +423,6 @@ es_err *client_send_apart(struct cli *c, const struct client_request *r, struct 
 	return NULL;
 }
 
-es_err *client_get_text(struct cli *c, const char *path, const char *query, const char **ret, size_t *ret_len)
-{
-	const struct client_request r = { .method = "GET", .path = path, .query = query };
-	struct http_head head;
-	char *text;
-
-	ES_TRY(client_send(c, &r, &head));
-	ES_TRY(http_client_read_all(c->client->http, CLIENT_REPLY_MAX, &text, ret_len));
-	arena_own(c->arena, text);
-	*ret = text;
-	return NULL;
-}
-
 es_err *client_call(struct cli *c, const char *method, const char *path, const char *query, const struct json *body,
 		    struct json **ret)
 {

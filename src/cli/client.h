@@ -53,7 +53,5 @@ es_err *client_call(struct cli *c, const char *method, const char *path, const c
 		    struct json **ret) ES_CHECKED;
 es_err *client_get(struct cli *c, const char *path, const char *query, struct json **ret) ES_CHECKED;
 es_err *client_post(struct cli *c, const char *path, const char *query) ES_CHECKED; /* no body either way */
-/* The answer as it is, for documents that are shown unchanged. Text is in the arena. */
-es_err *client_get_text(struct cli *c, const char *path, const char *query, const char **ret, size_t *ret_len) ES_CHECKED;
 /* "/containers/NAME/json" with every %s escaped as one path segment. In the arena. */
 char *client_path(struct cli *c, const char *fmt, ...) ES_PRINTF(2, 3);

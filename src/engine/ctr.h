@@ -92,9 +92,6 @@ es_err *ctr_archive_get(struct engine *e, const char *ref, const char *path, int
 es_err *ctr_archive_put(struct engine *e, const char *ref, const char *path, bool no_overwrite_dir_non_dir,
 			bool copy_uidgid, int in_fd) ES_CHECKED;
 
-/* For commit and for the image rules: which containers use the image with IMAGE_ID? *RET: ids of containers in A,
- * running ones first; NULL: none. */
-es_err *ctr_using_image(struct engine *e, struct arena *a, const char *image_id, char ***ret, bool *ret_running) ES_CHECKED;
 /* POST /commit; *RET_ID is the new image's id, in A. */
 es_err *ctr_commit(struct engine *e, struct arena *a, const char *ref, const char *repo, const char *tag,
 		   const char *comment, const char *author, bool pause, char *const *changes,

@@ -291,16 +291,6 @@ const struct engine_config *engine_config(const struct engine *e)
 	return e->cfg;
 }
 
-struct store *engine_store(struct engine *e)
-{
-	return e->store;
-}
-
-struct network *engine_network(struct engine *e)
-{
-	return e->network;
-}
-
 struct netmgr *engine_netmgr(struct engine *e)
 {
 	return e->nets;
@@ -319,11 +309,6 @@ struct volumes *engine_volumes(struct engine *e)
 const char *engine_id(const struct engine *e)
 {
 	return e->id;
-}
-
-void engine_defer(struct engine *e, void (*fn)(void *arg), void *arg)
-{
-	defer_add(e->defer, fn, arg);
 }
 
 bool engine_is_busy(struct engine *e)

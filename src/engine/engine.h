@@ -9,8 +9,6 @@
 #include "codec/field.h"
 
 struct engine;
-struct store;
-struct network;
 struct netmgr;
 struct volumes;
 struct images;
@@ -51,16 +49,11 @@ es_err *engine_open(const struct engine_config *cfg, struct engine **ret) ES_CHE
 void engine_close(struct engine *e);
 
 const struct engine_config *engine_config(const struct engine *e);
-struct store *engine_store(struct engine *e);
-struct network *engine_network(struct engine *e);
 struct netmgr *engine_netmgr(struct engine *e);
 struct volumes *engine_volumes(struct engine *e);
 const struct images *engine_images(struct engine *e); /* for the functions of image.h */
 const struct image_net *engine_net(struct engine *e);       /* for the functions of image_net.h */
 const char *engine_id(const struct engine *e); /* stable UUID of this data root */
-
-/* Run FN(ARG) soon on the engine's own few threads: clean-up that belongs off the path of a request. */
-void engine_defer(struct engine *e, void (*fn)(void *arg), void *arg);
 
 /* True when a demand-started daemon must not leave: a container has a restart policy or runs, or work is under way. */
 bool engine_is_busy(struct engine *e);

@@ -126,27 +126,6 @@ void cgroup_host_done(struct cgroup_host *h)
 	*h = (struct cgroup_host){ 0 };
 }
 
-es_err *cgroup_host_controllers(const struct cgroup_host *h, char **ret)
-{
-	es_autobuf b = ES_BUF(CGROUP_FILE_MAX);
-
-	if (h->mode == CGROUP_V2) {
-		es_autofree char *text = NULL;
-
-		ES_TRY(file_read(h->hier[0].root_fd, "cgroup.controllers", CGROUP_FILE_MAX, &text, NULL));
-		str_trim(text);
-		for (char *p = text; *p; p++)
-			if (*p == ' ')
-				*p = ',';
-		es_buf_adds(&b, text);
-		return es_buf_finish(&b, ret);
-	}
-	for (size_t i = 0; i < h->n; i++)
-		if (!str_starts(h->hier[i].controllers, "name="))
-			es_buf_printf(&b, "%s%s", b.len ? "," : "", h->hier[i].controllers);
-	return es_buf_finish(&b, ret);
-}
-
 /* ---- one group ---- */
 
 static bool in_list(const char *list, const char *word)

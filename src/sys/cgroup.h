@@ -36,8 +36,6 @@ struct cgroup_host {
 
 es_err *cgroup_host_load(struct cgroup_host *ret) ES_CHECKED;
 void cgroup_host_done(struct cgroup_host *h); /* zeroed struct is fine */
-/* Controllers that can be used, comma-separated ("cpu,cpuacct,memory"); v2: cgroup.controllers. Heap. */
-es_err *cgroup_host_controllers(const struct cgroup_host *h, char **ret) ES_CHECKED;
 
 /* One group: the directory PATH in every hierarchy of the host. */
 struct cgroup;

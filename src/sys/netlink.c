@@ -117,11 +117,6 @@ void nl_put_u32(struct nl_msgs *m, uint16_t attr, uint32_t v)
 	nl_put(m, attr, &v, sizeof v);
 }
 
-void nl_put_be16(struct nl_msgs *m, uint16_t attr, uint16_t v)
-{
-	nl_put_u16(m, attr, htons(v));
-}
-
 void nl_put_be32(struct nl_msgs *m, uint16_t attr, uint32_t v)
 {
 	nl_put_u32(m, attr, htonl(v));

@@ -48,7 +48,6 @@ void nl_put_str(struct nl_msgs *m, uint16_t attr, const char *s); /* with its NU
 void nl_put_u8(struct nl_msgs *m, uint16_t attr, uint8_t v);
 void nl_put_u16(struct nl_msgs *m, uint16_t attr, uint16_t v);
 void nl_put_u32(struct nl_msgs *m, uint16_t attr, uint32_t v);
-void nl_put_be16(struct nl_msgs *m, uint16_t attr, uint16_t v);
 void nl_put_be32(struct nl_msgs *m, uint16_t attr, uint32_t v);
 /* Attributes until the matching nl_nest_end(m, what nl_nest returned) are inside ATTR. */
 size_t nl_nest(struct nl_msgs *m, uint16_t attr);

@@ -65,14 +65,6 @@ es_err *pidfd_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	return NULL;
 }
 
-char pidfd_state_letter(pid_t pid)
-{
-	char buf[1024];
-	const char *at = stat_tail(pid, buf, sizeof buf);
-
-	return at && at[0] == ' ' ? at[1] : 0;
-}
-
 es_err *pidfd_of_proven(pid_t pid, uint64_t start_ticks, int *ret_pidfd)
 {
 	es_autoclose int fd = -1;

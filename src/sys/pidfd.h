@@ -24,5 +24,3 @@ bool pidfd_has_exited(int pidfd);
 es_err *pidfd_wait_exit(int pidfd, int timeout_ms) ES_CHECKED;
 /* Wait for our own child and reap it; *RET_STATUS is as from waitpid(2). */
 es_err *pidfd_reap(int pidfd, int *ret_status) ES_CHECKED;
-/* The state letter of /proc/PID/stat ('R', 'S', 'Z' …); 0 when it is gone. */
-char pidfd_state_letter(pid_t pid);
