@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_stop.c: estiba stop. */
+/* cmd_stop.c: estiba stop and estiba restart, which differ in the verb alone. */
 #include "cli/each.h"
 
 struct values {
@@ -14,7 +14,7 @@ static const struct opt options[] = {
 	O_END,
 };
 
-static es_err *step(struct cli *c, const char *name, const char **ret)
+static es_err *end_it(struct cli *c, const char *path)
 {
 	const struct values *v = c->values;
 	es_autobuf query = QUERY;
@@ -22,12 +22,28 @@ static es_err *step(struct cli *c, const char *name, const char **ret)
 	query_add(&query, "signal", v->signal);
 	if (opt_seen(&c->given, "timeout") || opt_seen(&c->given, "time"))
 		query_add(&query, "t", arena_printf(c->arena, "%lld", (long long)v->timeout_s));
-	return client_post(c, client_path(c, "/containers/%s/stop", name), es_buf_str(&query));
+	return client_post(c, path, es_buf_str(&query));
 }
 
-static es_err *run(struct cli *c)
+static es_err *stop_one(struct cli *c, const char *name, const char **ret)
 {
-	each_name(c, c->args, step, false);
+	return end_it(c, client_path(c, "/containers/%s/stop", name));
+}
+
+static es_err *restart_one(struct cli *c, const char *name, const char **ret)
+{
+	return end_it(c, client_path(c, "/containers/%s/restart", name));
+}
+
+static es_err *stop(struct cli *c)
+{
+	each_name(c, c->args, stop_one, false);
+	return NULL;
+}
+
+static es_err *restart(struct cli *c)
+{
+	each_name(c, c->args, restart_one, false);
 	return NULL;
 }
 
@@ -40,5 +56,17 @@ const struct cmd cmd_stop = {
 	.max_args = -1,
 	.options = options,
 	.values_size = sizeof(struct values),
-	.run = run,
+	.run = stop,
+};
+
+const struct cmd cmd_restart = {
+	.paths = "container restart, restart",
+	.usage = "[OPTIONS] CONTAINER [CONTAINER...]",
+	.summary = "Stop containers and start them again",
+	.mode = OPT_INTERSPERSED,
+	.min_args = 1,
+	.max_args = -1,
+	.options = options,
+	.values_size = sizeof(struct values),
+	.run = restart,
 };
