@@ -213,7 +213,7 @@ static char **process_env(struct arena *a, const struct docker_config *cfg, bool
 	return env;
 }
 
-static es_err *add_rlimit(struct arena *a, struct oci_rlimit *list, size_t *n, const char *name, int64_t soft, int64_t hard)
+static void add_rlimit(struct arena *a, struct oci_rlimit *list, size_t *n, const char *name, int64_t soft, int64_t hard)
 {
 	char *type = arena_printf(a, "RLIMIT_%s", name);
 	size_t i = 0;
@@ -225,7 +225,6 @@ static es_err *add_rlimit(struct arena *a, struct oci_rlimit *list, size_t *n, c
 	list[i] = (struct oci_rlimit){ .type = type, .soft = (uint64_t)soft, .hard = (uint64_t)hard };
 	if (i == *n)
 		(*n)++;
-	return NULL;
 }
 
 static es_err *rlimits(struct build *b, struct oci_process *p)
@@ -247,10 +246,10 @@ static es_err *rlimits(struct build *b, struct oci_process *p)
 			*hard_text++ = '\0';
 		ES_TRY(str_to_i64(value, 10, &soft));
 		ES_TRY(str_to_i64(hard_text ? hard_text : value, 10, &hard));
-		ES_TRY(add_rlimit(b->a, list, &n, name, soft, hard));
+		add_rlimit(b->a, list, &n, name, soft, hard);
 	}
 	FIELD_LIST_EACH(struct docker_ulimit, u, &b->hc->ulimits)
-		ES_TRY(add_rlimit(b->a, list, &n, u->name, u->soft, u->hard));
+		add_rlimit(b->a, list, &n, u->name, u->soft, u->hard);
 	p->rlimits = (struct field_list){ .items = list, .n = n, .set = n > 0 };
 	return NULL;
 }
@@ -556,7 +555,7 @@ static es_err *one_device(struct build *b, struct devices *d, const struct docke
 
 	if (stat(dev->path_on_host, &st) < 0)
 		return es_err_new(ES_E_INVALID, "error gathering device information while adding custom device \"%s\": %s",
-				  dev->path_on_host, strerror(errno) ? "no such file or directory" : "");
+				  dev->path_on_host, errno == ENOENT ? "no such file or directory" : strerror(errno));
 	if (S_ISDIR(st.st_mode))
 		ES_TRY(host_devices(b, d, dev->path_on_host, in, 0));
 	else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
@@ -700,7 +699,7 @@ static es_err *block_io(struct build *b, struct oci_resources *r)
 }
 
 /* Also what `update` writes to a running container. */
-es_err *ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct oci_resources *r)
+void ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct oci_resources *r)
 {
 	struct oci_memory *m = ARENA_NEW(a, struct oci_memory);
 	struct oci_cpu *cpu = ARENA_NEW(a, struct oci_cpu);
@@ -726,7 +725,6 @@ es_err *ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, str
 		r->pids = ARENA_NEW(a, struct oci_pids);
 		r->pids->limit = hc->pids_limit.v;
 	}
-	return NULL;
 }
 
 static void sysctls(struct build *b)
@@ -784,7 +782,7 @@ es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct
 	user_mounts(&b);
 	ret->mounts = (struct field_list){ .items = b.mounts, .n = b.n_mounts, .set = true };
 	ES_TRY(devices(&b));
-	ES_TRY(ctr_oci_limits(a, b.hc, l->resources));
+	ctr_oci_limits(a, b.hc, l->resources);
 	ES_TRY(block_io(&b, l->resources));
 	sysctls(&b);
 	ret->annotations = field_map_new(a);

@@ -177,7 +177,7 @@ es_err *ctr_user(struct arena *a, int root_fd, const char *user, char *const *ex
 char **ctr_caps(struct arena *a, const struct docker_host_config *hc);
 bool ctr_no_new_privileges(const struct engine_config *cfg, const struct docker_host_config *hc);
 char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id);
-es_err *ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct oci_resources *r) ES_CHECKED;
+void ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct oci_resources *r);
 es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct oci_spec *ret) ES_CHECKED;
 /* process of an exec session: user, env, caps as docker has them. */
 struct oci_process;

@@ -29,7 +29,7 @@ static es_err *write_limits(struct ctr *c, struct arena *a, const struct docker_
 
 	if (in < 0 || out < 0)
 		return es_err_sys(errno, "memfd_create");
-	ES_TRY(ctr_oci_limits(a, hc, &r));
+	ctr_oci_limits(a, hc, &r);
 	field_encode_text(&text, oci_resources_fields, &r);
 	ES_TRY(es_buf_check(&text));
 	ES_TRY(file_write_all(in, text.p, text.len));

@@ -68,16 +68,9 @@ const struct images *engine_images(struct engine *e)
 
 /* ---- doors: networks ask for containers ---- */
 
-static es_err *copy_endpoints(struct arena *a, const struct ctr *c, struct json **ret)
-{
-	*ret = c->rec->endpoints ? json_copy(a, c->rec->endpoints) : json_new_object(a);
-	return NULL;
-}
-
 static es_err *net_find(void *self, struct arena *a, const char *ref, struct netmgr_ctr *ret)
 {
 	es_autoctr *c = NULL;
-	es_err *err;
 
 	ES_TRY(ctr_find(self, ref, &c));
 	(void)pthread_mutex_lock(&c->lock);
@@ -85,9 +78,9 @@ static es_err *net_find(void *self, struct arena *a, const char *ref, struct net
 		.id = arena_strdup(a, c->id), .name = arena_strdup(a, c->rec->name),
 		.network_mode = arena_strdup(a, c->rec->host_config->network_mode), .running = ctr_is_up(c),
 	};
-	err = copy_endpoints(a, c, &ret->endpoints);
+	ret->endpoints = c->rec->endpoints ? json_copy(a, c->rec->endpoints) : json_new_object(a);
 	(void)pthread_mutex_unlock(&c->lock);
-	return err;
+	return NULL;
 }
 
 static es_err *net_save(void *self, const char *container_id, struct json *endpoints, struct json *in_force)
