@@ -16,6 +16,9 @@
 #include "sys/cgroup.h"
 #include "sys/mntns.h"
 #include "sys/mount.h"
+#include "sys/mountinfo.h"
+#include "sys/ns.h"
+#include "sys/pidfd.h"
 
 /* Docker's default set; whoever runs as another user than root gets it as a bounding set only. */
 static const char *const default_caps[] = {
@@ -307,33 +310,63 @@ static es_err *process(struct build *b)
 
 /* ---- namespaces ---- */
 
-static es_err *join_path(struct build *b, const char *mode, const char *file, const char **ret)
+/* A namespace of another container, as a descriptor: a path by its pid would be another process's by the time of a restart. */
+static es_err *join_open(struct build *b, const char *mode, enum ns_kind kind, int *ret_fd)
 {
 	es_autoctr *other = NULL;
+	es_autoclose int fd = -1, proof = -1;
+	es_autofree char *path = NULL;
+	uint64_t ticks;
 	int64_t pid;
 
 	ES_TRY(ctr_find(b->c->e, mode + strlen("container:"), &other));
 	(void)pthread_mutex_lock(&other->lock);
 	pid = ctr_is_up(other) ? other->pid : 0;
+	ticks = other->start_ticks;
 	(void)pthread_mutex_unlock(&other->lock);
 	if (!pid)
 		return es_err_new(ES_E_CONFLICT, "cannot join namespace of a non running container: container %.12s is not running",
 				  other->id);
-	*ret = arena_printf(b->a, "/proc/%lld/ns/%s", (long long)pid, file);
+	path = es_xasprintf("/proc/%lld/ns/%s", (long long)pid, ns_rows[kind].file);
+	ES_TRY(ns_open(kind, path, &fd));
+	ES_TRY(es_err_in(pidfd_of_proven((pid_t)pid, ticks, &proof), "container %.12s", other->id)); /* it was the same process all the time */
+	*ret_fd = ES_TAKE_FD(fd);
 	return NULL;
+}
+
+/* Takes FD; a name for it in *RET. */
+static es_err *give_fd(struct build *b, int fd, const char *use, const char **ret)
+{
+	int number = ctr_give_fd(b->s, fd, use, true);
+
+	if (number < 0) {
+		es_close(fd);
+		return es_err_new(ES_E_LIMIT, "more than %d volumes, ports and clients", CTR_FDS_MAX);
+	}
+	*ret = arena_printf(b->a, "/proc/self/fd/%d", number);
+	return NULL;
+}
+
+static es_err *join_namespace(struct build *b, const char *mode, enum ns_kind kind, const char **ret_path)
+{
+	int fd;
+
+	ES_TRY(join_open(b, mode, kind, &fd));
+	return give_fd(b, fd, "runtime", ret_path);
 }
 
 static es_err *namespaces(struct build *b)
 {
 	const struct {
-		const char *type, *file, *mode;
+		enum ns_kind kind;
+		const char *mode;
 	} rows[] = {
-		{ "mount", "mnt", "" },
-		{ "network", "net", b->hc->network_mode },
-		{ "uts", "uts", b->hc->uts_mode },
-		{ "pid", "pid", b->hc->pid_mode },
-		{ "ipc", "ipc", b->hc->ipc_mode },
-		{ "cgroup", "cgroup", b->hc->cgroupns_mode },
+		{ NS_MOUNT, "" },
+		{ NS_NET, b->hc->network_mode },
+		{ NS_UTS, b->hc->uts_mode },
+		{ NS_PID, b->hc->pid_mode },
+		{ NS_IPC, b->hc->ipc_mode },
+		{ NS_CGROUP, b->hc->cgroupns_mode },
 	};
 	struct oci_namespace *list = ARENA_ARRAY(b->a, struct oci_namespace, ES_N(rows));
 	size_t n = 0;
@@ -344,11 +377,11 @@ static es_err *namespaces(struct build *b)
 
 		if (strcmp(mode, "host") == 0)
 			continue;
-		if (str_starts(mode, "container:"))
-			ES_TRY(join_path(b, mode, rows[i].file, &path));
-		else if (strcmp(rows[i].type, "network") == 0 && b->s->netns_fd >= 0)
+		if (rows[i].kind == NS_NET && b->s->netns_fd >= 0)
 			path = arena_printf(b->a, "/proc/self/fd/%d", CTR_FD_NETNS);
-		list[n++] = (struct oci_namespace){ .type = rows[i].type, .path = path };
+		else if (str_starts(mode, "container:"))
+			ES_TRY(join_namespace(b, mode, rows[i].kind, &path));
+		list[n++] = (struct oci_namespace){ .type = ns_rows[rows[i].kind].name, .path = path };
 	}
 	b->spec->linux_->namespaces = (struct field_list){ .items = list, .n = n, .set = true };
 	return NULL;
@@ -361,19 +394,12 @@ static es_err *join_shm(struct build *b, const char *ipc)
 {
 	es_autoclose int ns = -1;
 	const char *path;
-	int fd, number;
+	int fd;
 
-	ES_TRY(join_path(b, ipc, "mnt", &path));
-	ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ns < 0)
-		return es_err_sys(errno, "open %s", path);
+	ES_TRY(join_open(b, ipc, NS_MOUNT, &ns));
 	ES_TRY(es_err_in(mntns_clone(ns, "/dev/shm", &fd), "/dev/shm of the other container"));
-	number = ctr_give_fd(b->s, fd, "mount", true);
-	if (number < 0) {
-		es_close(fd);
-		return es_err_new(ES_E_LIMIT, "more than %d volumes, ports and clients", CTR_FDS_MAX);
-	}
-	add_mount(b, "/dev/shm", "bind", arena_printf(b->a, "/proc/self/fd/%d", number), "bind,rprivate");
+	ES_TRY(give_fd(b, fd, "mount", &path));
+	add_mount(b, "/dev/shm", "bind", path, "bind,rprivate");
 	return NULL;
 }
 
@@ -428,22 +454,47 @@ static void network_files(struct build *b)
 	}
 }
 
-static void user_mount(struct build *b, const struct ctr_mount *m)
+/* Propagation needs a source that has peers, and a root that lets it through; docker's words. */
+static es_err *propagate(struct build *b, const struct ctr_mount *m)
 {
+	const char *how = m->propagation ? m->propagation : "";
+	bool shared = str_ends(how, "shared"), slave = str_ends(how, "slave");
+	const char *root = store_root(b->c->e->store);
+	struct oci_linux *l = b->spec->linux_;
+	struct mountinfo at;
+
+	if (strcmp(m->type, "bind") != 0 || (!shared && !slave))
+		return NULL;
+	ES_TRY(mountinfo_of(b->a, m->source, &at));
+	if (shared && !at.shared)
+		return es_err_new(ES_E_INTERNAL, "path %s is mounted on %s but it is not a shared mount", m->source, at.point);
+	if (slave && !at.shared && !at.slave && !str_starts(m->source, root) && !str_starts(root, m->source))
+		return es_err_new(ES_E_INTERNAL, "path %s is mounted on %s but it is not a shared or slave mount", m->source, at.point);
+	if (shared)
+		l->rootfs_propagation = "shared";
+	else if (!l->rootfs_propagation)
+		l->rootfs_propagation = "rslave";
+	return NULL;
+}
+
+static es_err *user_mount(struct build *b, const struct ctr_mount *m)
+{
+	const char *by_fd = field_map_get(b->s->volume_fds, m->destination);
+
 	if (strcmp(m->type, "tmpfs") == 0) {
 		const char *more = str_empty(m->options) ? "" : m->options;
 
 		add_mount(b, m->destination, "tmpfs", "tmpfs",
 			  arena_printf(b->a, "%s%s%s%s", "noexec,nosuid,nodev", *more ? "," : "", more,
 				       m->rw ? "" : ",ro"));
-		return;
+		return NULL;
 	}
-	const char *by_fd = field_map_get(b->s->volume_fds, m->destination);
-
+	ES_TRY(propagate(b, m));
 	add_mount(b, m->destination, "bind", by_fd ? by_fd : m->source,
 		  arena_printf(b->a, "%s,%s%s", m->non_recursive ? "bind" : "rbind",
 			       str_empty(m->propagation) ? "rprivate" : m->propagation,
 			       m->rw ? "" : m->ro_shallow ? ",ro" : ",rro"));
+	return NULL;
 }
 
 static size_t depth(const char *path)
@@ -456,7 +507,7 @@ static size_t depth(const char *path)
 }
 
 /* Outer destinations first; otherwise in the order given. */
-static void user_mounts(struct build *b)
+static es_err *user_mounts(struct build *b)
 {
 	size_t deepest = 0;
 
@@ -466,7 +517,8 @@ static void user_mounts(struct build *b)
 	for (size_t d = 0; d <= deepest; d++)
 		FIELD_LIST_EACH(struct ctr_mount, m, &b->c->rec->mounts)
 			if (depth(m->destination) == d)
-				user_mount(b, m);
+				ES_TRY(user_mount(b, m));
+	return NULL;
 }
 
 static es_err *init_mount(struct build *b)
@@ -779,7 +831,7 @@ es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct
 	ES_TRY(kernel_mounts(&b));
 	network_files(&b);
 	ES_TRY(init_mount(&b));
-	user_mounts(&b);
+	ES_TRY(user_mounts(&b));
 	ret->mounts = (struct field_list){ .items = b.mounts, .n = b.n_mounts, .set = true };
 	ES_TRY(devices(&b));
 	ctr_oci_limits(a, b.hc, l->resources);

@@ -375,6 +375,7 @@ static es_err *monitor_spec(struct ctr_start *s, struct mon_spec *spec)
 		.runtime = runtime_path(e, hc->runtime), .bundle = s->run_dir, .tty = cfg->tty, .open_stdin = cfg->open_stdin,
 		.stdin_once = cfg->stdin_once, .uid = s->uid, .gid = s->gid,
 		.restart = { hc->restart_policy.name, hc->restart_policy.maximum_retry_count }, .stop_signal = signal,
+		.single_run = hc->auto_remove,
 		.stop_timeout_ns = cfg->stop_timeout.set ? cfg->stop_timeout.v * CLOCK_NS_PER_S : 10 * CLOCK_NS_PER_S,
 	};
 	spec->runtime_args = ARENA_ARRAY(s->a, char *, 3);

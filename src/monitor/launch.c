@@ -3,13 +3,9 @@
 #include "monitor/launch.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -25,12 +21,6 @@
 #define LAUNCH_CONSOLE "console.sock"
 #define LAUNCH_LOG_MAX (16 << 10) /* bytes of the runtime's log that are looked at */
 
-/* The kernel's names; musl has none. */
-#define LAUNCH_OPEN_TREE_CLONE 1u
-#define LAUNCH_AT_EMPTY_PATH 0x1000u
-#define LAUNCH_DIR_TEXT "3" /* MON_FD_DIR */
-#define LAUNCH_MOVE_EMPTY_PATH 4u
-
 extern char **environ;
 
 static const char *const verb_names[] = {
@@ -42,6 +32,7 @@ _Static_assert(ES_N(verb_names) == LAUNCH_VERB_N, "a verb without a name");
 es_err *launch_init(struct launch *l)
 {
 	l->log_fd = l->console.fd = l->master = -1;
+	l->keep = (struct keep)KEEP_INIT;
 	l->argv = es_xcalloc(strv_len(l->spec->runtime_args) + LAUNCH_ARGS, sizeof *l->argv);
 	l->text = lazy_new(LAUNCH_TEXT_MAX);
 	snprintf(l->pid_arg, sizeof l->pid_arg, "/proc/%d/fd/%d/%s", (int)getpid(), MON_FD_DIR, l->pid_name);
@@ -62,6 +53,7 @@ void launch_done(struct launch *l)
 	if (!l->loop)
 		return;
 	close_all(l);
+	keep_done(&l->keep);
 	free(l->argv);
 	l->argv = NULL;
 }
@@ -146,48 +138,11 @@ static es_err *add_fd(struct launch_fds *f, int from, int to)
 	return NULL;
 }
 
-static int clone_mount(int fd)
+static es_err *add_mount(struct launch *l, struct launch_fds *f, int fd)
 {
-	return (int)syscall(SYS_open_tree, fd, "", O_CLOEXEC | LAUNCH_OPEN_TREE_CLONE | LAUNCH_AT_EMPTY_PATH);
-}
+	int clone;
 
-/* An attached mount can be cloned on every kernel, by who is in its namespace: one of our own, which still follows the host's. */
-static es_err *attach_here(int fd)
-{
-	char dir[PATH_MAX], name[16];
-	ssize_t n = readlink("/proc/self/fd/" LAUNCH_DIR_TEXT, dir, sizeof dir - sizeof name - 1);
-
-	if (n < 0)
-		return es_err_sys(errno, "find the run directory");
-	snprintf(name, sizeof name, "m%d", fd);
-	snprintf(dir + n, sizeof dir - (size_t)n, "/%s", name); /* by path: the descriptor is of the namespace before */
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		return es_err_sys(errno, "mount namespace of the monitor");
-	if (mkdirat(MON_FD_DIR, name, 0700) < 0 && errno != EEXIST)
-		return es_err_sys(errno, "make %s", name);
-	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, dir, LAUNCH_MOVE_EMPTY_PATH) < 0)
-		return es_err_sys(errno, "attach a mount for restarts");
-	return NULL;
-}
-
-static bool may_restart(const struct launch *l)
-{
-	return !str_empty(l->spec->restart.name) && !str_eq(l->spec->restart.name, "no");
-}
-
-/* A start consumes the mount it is given (it dies with the container's namespace), so every start gets a clone. Only here
- * can one be made: the kernel clones a detached mount for the mount namespace that it was made in, and not before 6.15.
- * An older one refuses: then a container without restart policy gets the mount itself, another one a clone of the attached mount. */
-static es_err *add_mount(const struct launch *l, struct launch_fds *f, int fd)
-{
-	int clone = clone_mount(fd);
-
-	if (clone < 0 && errno == EINVAL && may_restart(l)) {
-		ES_TRY(attach_here(fd));
-		clone = clone_mount(fd);
-	}
-	if (clone < 0 && errno != EINVAL)
-		return es_err_sys(errno, "clone a mount");
+	ES_TRY(keep_clone(&l->keep, fd, l->spec->single_run, &clone));
 	if (clone < 0)
 		return add_fd(f, fd, fd);
 	f->clones[f->n_clones++] = clone; /* never more than rows: add_fd refuses after this one */

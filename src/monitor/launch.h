@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "monitor/keep.h"
 #include "spec/mon.h"
 #include "sys/loop.h"
 
@@ -28,6 +29,7 @@ struct launch {
 	int log_fd;
 	struct loop_io console; /* listening socket, fd -1: no terminal */
 	const char **argv;      /* room made at init */
+	struct keep keep;    /* run: copies of the mounts */
 	char log_arg[32], pid_arg[64], console_arg[64];
 
 	bool ok;

@@ -270,6 +270,7 @@ static void on_leave_timer(void *self)
 static void leave(struct monitor *m)
 {
 	control_close_listener(&m->control);
+	launch_done(&m->start); /* no start follows: what was kept for one is given back before it is told */
 	monitor_record(m, (struct mon_record){ .event = "end", .exit_code = m->exit_code, .final = true });
 	loop_timer_set(&m->loop, &m->leave_timer, MONITOR_LEAVE_NS);
 	maybe_leave(m);

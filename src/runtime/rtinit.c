@@ -146,11 +146,17 @@ static es_err *sysctls(struct work *w)
 
 /* ---- the root file system ---- */
 
+/* Shared: the container's root, and binds that ask for it stay peers of the host's mounts. What else is mounted from here on must
+ * not show on the host, so its mounts become masters of ours all the same. */
 static es_err *propagation(struct work *w)
 {
 	uint64_t p = rtmount_propagation(w->in->spec->linux_->rootfs_propagation);
 
-	return mount_propagate_all(p ? p : MS_SLAVE);
+	w->mounts.a = w->in->a;
+	w->mounts.bundle = w->in->state->bundle;
+	if (p == MS_SHARED)
+		ES_TRY(rtmount_take_shared(&w->mounts, w->in->spec));
+	return mount_propagate_all(p && p != MS_SHARED ? p : MS_SLAVE);
 }
 
 /* The descriptor's owner keeps his mount, for a restart, where the kernel lets a detached mount be cloned (6.15). */
@@ -198,6 +204,7 @@ static es_err *make_mounts(struct work *w)
 		.a = in->a, .root = w->root, .bundle = in->state->bundle, .proc = w->proc, .cgroup_host = in->cgroup_host,
 		.cgroup_path = in->cgroup ? cgroup_path(in->cgroup) : "", .cgroup_ns = in->new_cgroup_ns || in->join[NS_CGROUP] >= 0,
 		.cgroup_ready = need_go, .arg = w, .dev_fd = -1,
+		.ahead = w->mounts.ahead,
 	};
 	return rtmount_all(&w->mounts, in->spec);
 }

@@ -310,17 +310,39 @@ static es_err *bind_source(const char *source, bool recursive, int *ret_fd)
 	return NULL;
 }
 
-static es_err *make_bind(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd,
-			 bool *ret_dir)
+static const char *source_path(const struct rtmount_ctx *c, const struct oci_mount *m)
 {
-	const char *source = *m->source == '/' ? m->source : arena_printf(c->a, "%s/%s", c->bundle, m->source);
-	es_autoclose int fd = -1;
+	return *m->source == '/' ? m->source : arena_printf(c->a, "%s/%s", c->bundle, m->source);
+}
+
+es_err *rtmount_take_shared(struct rtmount_ctx *c, const struct oci_spec *spec)
+{
+	const struct oci_mount *first = spec->mounts.items;
+
+	c->ahead = ARENA_ARRAY(c->a, int, spec->mounts.n + 1);
+	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts) {
+		struct rtmount_options o;
+
+		c->ahead[m - first] = -1;
+		ES_TRY(rtmount_options(c->a, m->options, &o));
+		if (o.bind && o.change.propagation == RTMOUNT_SHARED && !str_empty(m->source))
+			ES_TRY(bind_source(source_path(c, m), o.recursive, &c->ahead[m - first]));
+	}
+	return NULL;
+}
+
+static es_err *make_bind(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, const struct rtmount_options *o,
+			 int *ret_fd, bool *ret_dir)
+{
+	const char *source = source_path(c, m);
+	es_autoclose int fd = c->ahead ? ES_TAKE_FD(c->ahead[m - (const struct oci_mount *)spec->mounts.items]) : -1;
 	struct idmap map;
 	struct stat st;
 
 	if (o->n_params)
 		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
-	ES_TRY(bind_source(source, o->recursive, &fd));
+	if (fd < 0)
+		ES_TRY(bind_source(source, o->recursive, &fd));
 	if (fstat(fd, &st) < 0)
 		return es_err_sys(errno, "stat %s", source);
 	ES_TRY(mount_change(fd, &o->change));
@@ -492,7 +514,7 @@ static es_err *tmpfs_copy_up(struct rtmount_ctx *c, const char *path, int fd)
 	return from < 0 ? NULL : es_err_in(copy_up(from, fd), "tmpcopyup %s", path);
 }
 
-static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
+static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m)
 {
 	struct rtmount_options o;
 	es_autoclose int fd = -1;
@@ -504,7 +526,7 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_mount *m)
 	if (o.bind || str_eq(m->type, "bind")) {
 		if (str_empty(m->source))
 			return es_err_new(ES_E_INVALID, "bind mount without a source");
-		ES_TRY(make_bind(c, m, &o, &fd, &directory));
+		ES_TRY(make_bind(c, spec, m, &o, &fd, &directory));
 		return attach_in(c, fd, m->destination, directory, false);
 	}
 	if (str_empty(m->type))
@@ -536,7 +558,7 @@ es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec)
 {
 	ES_TRY(look_at_proc(c));
 	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts)
-		ES_TRY(es_err_in(mount_one(c, m), "error mounting \"%s\" to rootfs at \"%s\"", m->source ? m->source : "",
+		ES_TRY(es_err_in(mount_one(c, spec, m), "error mounting \"%s\" to rootfs at \"%s\"", m->source ? m->source : "",
 				 m->destination));
 	return NULL;
 }

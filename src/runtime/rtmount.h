@@ -34,6 +34,7 @@ struct rtmount_ctx {
 	bool cgroup_ns;        /* the process is in a cgroup namespace of its own */
 	es_err *(*cgroup_ready)(void *arg); /* called once before a cgroup file system is mounted */
 	void *arg;
+	int *ahead; /* sources taken by rtmount_take_shared(), by the mount's place in config.json; NULL: none */
 	/* Of rtmount.c: which directory /proc is, and whether a procfs is on it by now. */
 	dev_t proc_dev;
 	ino_t proc_ino; /* 0: there is none yet */
@@ -41,6 +42,8 @@ struct rtmount_ctx {
 	int dev_fd; /* /dev of the container when it was a mount that must become read-only in the end, else -1 */
 };
 
+/* To be called before the host's mounts are made slaves of themselves: the sources of binds that stay peers of them, in C->ahead. */
+es_err *rtmount_take_shared(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
 es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
 /* maskedPaths and readonlyPaths; missing paths are fine. */
 es_err *rtmount_masks(struct rtmount_ctx *c, const struct oci_linux *l) ES_CHECKED;

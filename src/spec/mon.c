@@ -65,6 +65,7 @@ const struct field mon_spec_rows[] = {
 	F_STR(struct mon_spec, detach_keys, "detach_keys", FIELD_OMIT_EMPTY),
 	F_STRUCT(struct mon_spec, log, "log", 0, struct mon_log, log_rows),
 	F_STRUCT(struct mon_spec, restart, "restart", 0, struct mon_restart, restart_rows),
+	F_BOOL(struct mon_spec, single_run, "single_run", FIELD_OMIT_EMPTY),
 	F_PTR(struct mon_spec, health, "health", FIELD_OMIT_EMPTY, struct mon_health, health_rows),
 	F_I64(struct mon_spec, stop_signal, "stop_signal", FIELD_OMIT_EMPTY),
 	F_I64(struct mon_spec, stop_timeout_ns, "stop_timeout_ns", 0),

@@ -77,6 +77,7 @@ struct mon_spec {
 	const char *detach_keys;
 	struct mon_log log; /* exec: leave it out */
 	struct mon_restart restart;
+	bool single_run;           /* no restart policy can come later: no start follows the first */
 	struct mon_health *health; /* NULL: none */
 	int64_t stop_signal;       /* 0: SIGTERM */
 	int64_t stop_timeout_ns;   /* < 0: wait for ever */

@@ -125,14 +125,20 @@ es_err *mount_propagate_all(uint64_t propagation)
 	return NULL;
 }
 
-/* pivot_root(".", ".") stacks the old root on the new one; then it is the top mount of "." and can be detached. It is
- * made a slave first so that the unmount does not travel to the host. */
+/* pivot_root(".", ".") stacks the old root on the new one, where "." does not lead to it: hence the descriptor. The old one is made
+ * a slave first so that the unmount does not travel to the host. */
 es_err *mount_pivot(int root_fd)
 {
+	es_autoclose int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (old < 0)
+		return es_err_sys(errno, "open the old root");
 	if (fchdir(root_fd) < 0)
 		return es_err_sys(errno, "enter new root");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return es_err_sys(errno, "pivot_root");
+	if (fchdir(old) < 0)
+		return es_err_sys(errno, "enter the old root");
 	if (mount(NULL, ".", NULL, MOUNT_MS_SLAVE | MOUNT_MS_REC, NULL) < 0)
 		return es_err_sys(errno, "mount propagation of the old root");
 	if (umount2(".", MOUNT_DETACH) < 0)

@@ -281,6 +281,30 @@ def test_slave_propagation(d, cli, tmp_path):
         subprocess.run(['umount', '-R', tmp_path], check=True)
 
 
+def test_shared_propagation(d, cli, tmp_path):
+    """rshared: mounts go both ways, also after a restart; nothing else of the container shows on the host."""
+    def points():
+        return {line.split()[4] for line in open('/proc/self/mountinfo')}
+    before = points()
+    r = cli('run', '--name', 'no', '-v', f'{tmp_path}:/m:rshared', IMAGE, 'true', check=False)
+    assert r.returncode == 125 and f'path {tmp_path} is mounted on ' in r.stderr and 'but it is not a shared mount' in r.stderr
+    assert 'but it is not a shared or slave mount' in cli('run', '-v', f'{tmp_path}:/m:rslave', IMAGE, 'true', check=False).stderr
+    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', tmp_path], check=True)
+    try:
+        subprocess.run(['mount', '--make-shared', tmp_path], check=True)
+        (tmp_path / 'out').mkdir()
+        cli('run', '-d', '--name', 'both', '--restart', 'always', '--cap-add', 'SYS_ADMIN', '-v', f'{tmp_path}:/m:rshared', IMAGE, 'sh', '-c',
+            'd=/m/in$(ls /m | wc -l); mkdir $d && mount -t tmpfs in $d && touch $d/x; until [ -e /m/out/end ]; do sleep 0.1; done; rm /m/out/end')
+        until(lambda: (tmp_path / 'in1/x').exists())
+        subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', tmp_path / 'out'], check=True)
+        (tmp_path / 'out/end').write_text('')
+        until(lambda: (tmp_path / 'in2/x').exists())
+        assert {p for p in points() - before if not p.startswith(str(d.dir))} == {str(tmp_path / p) for p in ('', 'in1', 'in2', 'out')}
+    finally:
+        cli('rm', '-f', 'both', check=False)
+        subprocess.run(['umount', '-R', tmp_path], check=True)
+
+
 def test_volumes(d, cli):
     assert sh(cli, 'cat /etc/passwd | head -1; echo kept > /etc/v', '-v', 'vol:/etc').stdout.startswith('root:'), 'copy-up of what the image has there'
     assert sh(cli, 'cat /v/v; stat -c %a /v', '-v', 'vol:/v').stdout == 'kept\n755\n', 'a second time nothing is copied'
@@ -348,6 +372,25 @@ def test_joined_namespaces(d, cli):
     assert sh(cli, 'ip -o link | wc -l', '--network', 'none').stdout.strip() == '1'
     r = sh(cli, 'true', '--network', 'container:nosuch', check=False)
     assert r.returncode == 125
+
+
+def test_restart_of_joined_namespaces(d, cli):
+    """What a container joined it joins again at every start of its restart policy, also when that policy came later."""
+    cli('run', '-d', '--name', 'base', '--ipc', 'shareable', IMAGE, 'sh', '-c', 'echo x > /dev/shm/file; exec sleep 4321')
+    until(lambda: cli('exec', 'base', 'ls', '/dev/shm').stdout)
+    ipc = cli('exec', 'base', 'readlink', '/proc/self/ns/ipc').stdout.strip()
+    joined = ['--ipc', 'container:base', '--pid', 'container:base']
+    look = 'cat /dev/shm/file; readlink /proc/self/ns/ipc; ps -o args | grep "^sleep 4321"; '
+    cli('run', '-d', '--name', 'first', '--restart', 'on-failure:2', *joined, IMAGE, 'sh', '-c', look + 'exit 1')
+    cli('run', '-d', '--name', 'later', *joined, IMAGE, 'sh', '-c', look + 'until rm /dev/shm/end; do sleep 0.1; done 2> /dev/null; exit 1')
+    cli('update', '--restart', 'on-failure:2', 'later')
+    for n in range(3):
+        until(lambda: cli('logs', 'later').stdout.count(ipc) == n + 1)
+        cli('exec', 'base', 'touch', '/dev/shm/end')
+    for name in ('first', 'later'):
+        until(lambda: d.inspect(name)['State']['Status'] == 'exited')
+        assert d.inspect(name)['RestartCount'] == 2 and d.inspect(name)['State']['Error'] == ''
+        assert cli('logs', name).stdout.split('\n') == 3 * ['x', ipc, 'sleep 4321'] + ['']
 
 
 def test_init(d, cli):
