@@ -52,6 +52,13 @@ es_err *es_err_new(enum es_err_class class, const char *fmt, ...)
 	return make(class, 0, text);
 }
 
+es_err *es_err_with_errno(es_err *err, int errnum)
+{
+	if (err)
+		err->errnum = errnum;
+	return err;
+}
+
 es_err *es_err_sys(int errnum, const char *fmt, ...)
 {
 	es_autofree char *what = NULL;

@@ -34,6 +34,8 @@ es_err *es_err_sys(int errnum, const char *fmt, ...) ES_CHECKED ES_PRINTF(2, 3);
 es_err *es_err_in(es_err *err, const char *fmt, ...) ES_CHECKED ES_PRINTF(2, 3);
 /* Change the class, keeping the text; NULL stays NULL. */
 es_err *es_err_as(es_err *err, enum es_err_class class) ES_CHECKED;
+/* Remember an errno value that is not in the text; NULL stays NULL. Takes ERR and returns it. */
+es_err *es_err_with_errno(es_err *err, int errnum) ES_CHECKED;
 /* A copy on the heap; NULL stays NULL. */
 es_err *es_err_dup(const es_err *err) ES_CHECKED;
 /* NULL is fine. */

@@ -254,10 +254,21 @@ es_err *engine_open(const struct engine_config *cfg, struct engine **ret)
 	return NULL;
 }
 
+/* Roots of containers that run on are made of what the store has mounted. */
+static void keep_mounts(struct engine *e)
+{
+	struct ctr_counts n;
+
+	ctr_count(e, &n);
+	if (e->store && n.running + n.paused > 0)
+		store_keep_mounts(e->store);
+}
+
 void engine_close(struct engine *e)
 {
 	if (!e)
 		return;
+	keep_mounts(e);
 	imgbuild_close(e);
 	monlinks_free(e->links);
 	defer_free(e->defer);

@@ -11,6 +11,7 @@
 #include "codec/field.h"
 #include "store/layerprog.h"
 #include "store/layers_priv.h"
+#include "store/mounts.h"
 #include "store/record.h"
 #include "store/stack.h"
 #include "store/store_priv.h"
@@ -66,7 +67,7 @@ es_err *layers_open_dir(struct store *st, struct arena *a, const char *name, int
 	ES_TRY(layers_dir_path(a, name, &path));
 	if (blob_is_digest(name))
 		ES_TRY(doc_read(st, a, name, &doc));
-	*ret_fd = openat(st->root_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*ret_fd = openat(mounts_data(st->mounts), path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret_fd < 0)
 		return errno == ENOENT ? es_err_new(ES_E_NOT_FOUND, "no layer %s", name) : es_err_sys(errno, "open layer %s", name);
 	*ret_implied = doc.implied;
@@ -246,7 +247,7 @@ es_err *layers_mount(struct store *st, char *const *stack, const struct idmap *m
 {
 	es_autoarena *a = arena_new();
 	es_autolowers l = { 0 };
-	es_autoclose int empty = openat(st->root_fd, EMPTY_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int empty = openat(mounts_data(st->mounts), EMPTY_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (empty < 0)
 		return es_err_sys(errno, "open " EMPTY_DIR);

@@ -11,6 +11,7 @@
 #include "codec/field.h"
 #include "store/layerprog.h"
 #include "store/layers_priv.h"
+#include "store/mounts.h"
 #include "store/snapdiff.h"
 #include "store/stack.h"
 #include "store/store_priv.h"
@@ -85,7 +86,7 @@ static es_err *open_part(struct store *st, struct arena *a, enum snapshot_kind k
 {
 	char *path = place(a, kind, id, part);
 
-	*ret_fd = openat(st->root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	*ret_fd = openat(mounts_data(st->mounts), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return *ret_fd < 0 ? es_err_sys(errno, "open %s/%s", st->root, path) : NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "store/layers_priv.h"
+#include "store/mounts.h"
 #include "store/store_priv.h"
 #include "sys/idmap.h"
 #include "sys/mount.h"
@@ -303,7 +304,7 @@ static es_err *skel_open(struct store *st, const char *chain, const struct skel 
 					      what->implied ? "patch" : "init");
 
 	for (int tries = 0; tries < 2; tries++) {
-		*ret_fd = openat(st->root_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		*ret_fd = openat(mounts_data(st->mounts), name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (*ret_fd >= 0 || errno == ENOTDIR)
 			return NULL;
 		if (errno != ENOENT)
@@ -433,23 +434,30 @@ static es_err *overlay(struct arena *a, const int *fds, size_t n, bool joined, c
 	return mount_new("overlay", "overlay", (const char *const *)params, 0, ret_fd);
 }
 
-es_err *stack_mount(struct store *st, struct arena *a, const struct stack_lowers *l, const struct stack_mount *m, int *ret_fd)
+/* On a thread of the mount namespace, where the descriptors come from. */
+struct mounting {
+	struct arena *a;
+	const struct stack_lowers *l;
+	const struct stack_mount *m;
+	int fd;
+};
+
+static es_err *mount_inside(void *arg)
 {
-	int *fds = ARENA_ARRAY(a, int, l->n + 2);
-	size_t n = l->n;
+	struct mounting *j = arg;
+	int *fds = ARENA_ARRAY(j->a, int, j->l->n + 2);
+	size_t n = j->l->n;
 	es_err *err;
 
-	if (!idmap_is_identity(m->map))
-		return es_err_new(ES_E_UNSUPPORTED, "id maps for root file systems are not supported yet");
 	if (n)
-		memcpy(fds, l->fds, n * sizeof *fds);
-	if (m->upper_fd < 0 && n == 0)
-		return mount_clone(m->empty_fd, "", false, ret_fd);
-	if (m->upper_fd < 0)
-		fds[n++] = m->empty_fd;
-	err = overlay(a, fds, n, false, m, ret_fd);
+		memcpy(fds, j->l->fds, n * sizeof *fds);
+	if (j->m->upper_fd < 0 && n == 0)
+		return mount_clone(j->m->empty_fd, "", false, &j->fd);
+	if (j->m->upper_fd < 0)
+		fds[n++] = j->m->empty_fd;
+	err = overlay(j->a, fds, n, false, j->m, &j->fd);
 	if (err && es_err_errno(err) == EINVAL) {
-		es_err *again = overlay(a, fds, n, true, m, ret_fd);
+		es_err *again = overlay(j->a, fds, n, true, j->m, &j->fd);
 
 		if (!again) {
 			es_err_free(err);
@@ -458,4 +466,15 @@ es_err *stack_mount(struct store *st, struct arena *a, const struct stack_lowers
 		es_err_free(again);
 	}
 	return err;
+}
+
+es_err *stack_mount(struct store *st, struct arena *a, const struct stack_lowers *l, const struct stack_mount *m, int *ret_fd)
+{
+	struct mounting j = { a, l, m, -1 };
+
+	if (!idmap_is_identity(m->map))
+		return es_err_new(ES_E_UNSUPPORTED, "id maps for root file systems are not supported yet");
+	ES_TRY(mounts_run(st->mounts, mount_inside, &j));
+	*ret_fd = j.fd;
+	return NULL;
 }

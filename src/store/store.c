@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "store/gc.h"
+#include "store/mounts.h"
 #include "store/store_priv.h"
 
 #define VERSION_FILE "version"
@@ -38,6 +39,11 @@ int store_root_fd(const struct store *st)
 const char *store_root(const struct store *st)
 {
 	return st->root;
+}
+
+void store_keep_mounts(struct store *st)
+{
+	st->keeps_mounts = true;
 }
 
 bool store_is_new_boot(const struct store *st)
@@ -241,6 +247,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 		ES_TRY(file_mkdir_p(st->root_fd, root_dirs[i].path, root_dirs[i].mode));
 	ES_TRY(boot_check(st));
 	ES_TRY(record_db_open(st));
+	ES_TRY(mounts_open(st->root, st->root_fd, st->exec_root, &st->mounts));
 	if (version != STORE_FORMAT)
 		ES_TRY(version_write(st));
 	ES_TRY(janitor_start(st));
@@ -281,6 +288,7 @@ void store_close(struct store *st)
 		return;
 	record_db_close(st);
 	janitor_stop(st);
+	mounts_close(st->mounts, st->keeps_mounts);
 	pthread_cond_destroy(&st->trash_cond);
 	pthread_mutex_destroy(&st->trash_lock);
 	pthread_mutex_destroy(&st->content_lock);

@@ -32,6 +32,10 @@ es_err *store_open(const struct store_options *opts, struct store **ret) ES_CHEC
 /* Waits for writes under way; removals go on at the next open. NULL is fine. */
 void store_close(struct store *st);
 
+/* Before store_close: overlays of this store are still in use (containers run on), so its mounts stay as they are for the next store_open;
+ * without this they go. After a crash they stay, too. */
+void store_keep_mounts(struct store *st);
+
 /* Descriptor of the data root (O_PATH, borrowed) and its path as given (borrowed). */
 int store_root_fd(const struct store *st);
 const char *store_root(const struct store *st);

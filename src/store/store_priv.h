@@ -11,12 +11,15 @@
 #define STORE_DIR_MODE 0711
 
 struct record_db;
+struct mounts;
 
 struct store {
 	char *root, *exec_root, *layer_program;
 	int root_fd; /* holds the flock(2) that keeps a second store out */
 	bool new_boot;
 	struct record_db *db;
+	struct mounts *mounts;
+	bool keeps_mounts;
 
 	/* Guards leases, and every rename that makes content visible or takes it away. */
 	pthread_mutex_t content_lock;

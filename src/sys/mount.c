@@ -27,7 +27,8 @@ static es_err *explained(int ctx, int errnum, const char *what, const char *word
 
 	if (n > 2 && text[1] == ' ') { /* "e reason" */
 		text[n] = '\0';
-		return es_err_new(ES_E_SYSTEM, "%s %s: %s: %s", what, word, strerror(errnum), str_trim(text + 2));
+		return es_err_with_errno(
+			es_err_new(ES_E_SYSTEM, "%s %s: %s: %s", what, word, strerror(errnum), str_trim(text + 2)), errnum);
 	}
 	return es_err_sys(errnum, "%s %s", what, word);
 }

@@ -171,7 +171,8 @@ class Daemon:
             'containers': ls('data/containers'),
             'steps': ls('data/steps'),
             'cgroups': self.cgroups() if self.cgroup else [],
-            'mounts': [m for m in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if f' {self.dir}/' in m and f' {self.dir}/data ' not in m],
+            'mounts': [m for m in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if f' {self.dir}/' in m and f' {self.dir}/data ' not in m
+                       and f' {self.dir}/exec/mounts' not in m],
             'veths': veths,
             'elements': elements,
         }
