@@ -10,7 +10,7 @@ struct work {
 
 struct defer {
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t more, idle;
 	struct list queue;
 	size_t pending; /* queued and running */
 	bool stop;
@@ -44,7 +44,8 @@ static void *run(void *arg)
 		w->fn(w->arg);
 		free(w);
 		(void)pthread_mutex_lock(&d->lock);
-		d->pending--;
+		if (--d->pending == 0)
+			(void)pthread_cond_broadcast(&d->idle);
 		(void)pthread_mutex_unlock(&d->lock);
 	}
 	return NULL;
@@ -56,6 +57,7 @@ struct defer *defer_new(size_t threads)
 	pthread_attr_t attr;
 
 	(void)pthread_mutex_init(&d->lock, NULL);
+	(void)pthread_cond_init(&d->idle, NULL);
 	(void)pthread_cond_init(&d->more, NULL);
 	list_init(&d->queue);
 	(void)pthread_attr_init(&attr);
@@ -80,6 +82,7 @@ void defer_free(struct defer *d)
 		(void)pthread_join(d->threads[i], NULL);
 	(void)pthread_mutex_destroy(&d->lock);
 	(void)pthread_cond_destroy(&d->more);
+	(void)pthread_cond_destroy(&d->idle);
 	free(d);
 }
 
@@ -93,6 +96,14 @@ void defer_add(struct defer *d, void (*fn)(void *arg), void *arg)
 	list_append(&d->queue, &w->link);
 	d->pending++;
 	(void)pthread_cond_signal(&d->more);
+	(void)pthread_mutex_unlock(&d->lock);
+}
+
+void defer_settle(struct defer *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	while (d->pending > 0)
+		(void)pthread_cond_wait(&d->idle, &d->lock);
 	(void)pthread_mutex_unlock(&d->lock);
 }
 

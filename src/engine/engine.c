@@ -270,6 +270,7 @@ void engine_close(struct engine *e)
 		return;
 	keep_mounts(e);
 	imgbuild_close(e);
+	defer_settle(e->defer); /* clean-ups wait for the ends of monitors, which the links tell */
 	monlinks_free(e->links);
 	defer_free(e->defer);
 	execs_free(e->execs);

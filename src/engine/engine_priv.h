@@ -51,3 +51,4 @@ struct defer *defer_new(size_t threads);
 void defer_free(struct defer *d); /* waits until the queue is empty */
 void defer_add(struct defer *d, void (*fn)(void *arg), void *arg);
 size_t defer_pending(struct defer *d);
+void defer_settle(struct defer *d); /* waits until there is nothing to do */
