@@ -122,7 +122,8 @@ static struct json *document(struct arena *a, const char *default_action, int64_
 	struct json *doc = json_new_object(a), *list = json_new_array(a);
 
 	json_set_str(a, doc, "defaultAction", default_action);
-	json_set_i64(a, doc, "defaultErrnoRet", default_errno);
+	if (strcmp(default_action, "SCMP_ACT_ERRNO") == 0) /* no other takes one */
+		json_set_i64(a, doc, "defaultErrnoRet", default_errno);
 	for (size_t i = 0; i < ES_N(arches); i++)
 		json_append(list, json_new_str(a, arches[i]));
 	json_set(a, doc, "architectures", list);

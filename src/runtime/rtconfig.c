@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -54,30 +55,56 @@ static es_err *check_namespaces(const struct oci_spec *s)
 	return NULL;
 }
 
+char *rtconfig_sysctl_name(const char *key)
+{
+	char *name = es_xstrdup(key), *first = strpbrk(name, "./");
+
+	if (first && *first == '/')
+		for (char *p = name; *p; p++)
+			*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+	return name;
+}
+
+static bool has_own(const struct oci_linux *l, const char *type)
+{
+	return has_ns(l, type, false) || has_ns(l, type, true);
+}
+
+/* A network namespace by path may be the one we are in. */
+static bool is_own_netns(const struct oci_linux *l)
+{
+	FIELD_LIST_EACH(const struct oci_namespace, n, &l->namespaces) {
+		struct stat here, there;
+
+		if (!str_eq(n->type, "network"))
+			continue;
+		if (str_empty(n->path) || stat("/proc/self/ns/net", &here) < 0 || stat(n->path, &there) < 0)
+			return true;
+		return here.st_dev != there.st_dev || here.st_ino != there.st_ino;
+	}
+	return false;
+}
+
 /* A sysctl that no namespace of the container holds would change the host. */
 static es_err *check_sysctl(const struct oci_linux *l)
 {
 	static const char *const ipc[] = { "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
-					   "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced" };
-	bool own_ipc = has_ns(l, "ipc", false) || has_ns(l, "ipc", true);
-	bool own_net = has_ns(l, "network", false) || has_ns(l, "network", true);
-	bool own_uts = has_ns(l, "uts", false) || has_ns(l, "uts", true);
+					   "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", NULL };
 
 	FIELD_MAP_EACH(e, l->sysctl) {
-		es_autofree char *key = es_xstrdup(e->key);
-		bool known = false, own = false;
+		es_autofree char *key = rtconfig_sysctl_name(e->key);
+		bool own = false;
 
-		for (char *p = key; !strchr(e->key, '.') && *p; p++)
-			if (*p == '/')
-				*p = '.';
-		for (size_t i = 0; i < ES_N(ipc); i++)
-			known = known || str_eq(key, ipc[i]);
-		if (known || str_starts(key, "fs.mqueue."))
-			own = own_ipc;
+		if (strv_has((char *const *)(uintptr_t)ipc, key) || str_starts(key, "fs.mqueue."))
+			own = has_own(l, "ipc");
 		else if (str_starts(key, "net."))
-			own = own_net;
-		else if (str_eq(key, "kernel.domainname") || str_eq(key, "kernel.hostname"))
-			own = own_uts;
+			own = is_own_netns(l);
+		else if (str_eq(key, "kernel.domainname"))
+			own = has_own(l, "uts");
+		else if (str_starts(key, "user."))
+			own = has_own(l, "user");
+		else if (str_eq(key, "kernel.hostname") && has_own(l, "uts"))
+			return es_err_new(ES_E_INVALID, "sysctl \"%s\" is not allowed as it conflicts with the OCI \"hostname\" field", key);
 		if (!own)
 			return es_err_new(ES_E_INVALID, "sysctl \"%s\" is not in a separate kernel namespace", e->key);
 	}

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "runtime/rtconfig.h"
 #include "runtime/rtconsole.h"
 #include "runtime/rtdev.h"
 #include "runtime/rthook.h"
@@ -127,18 +128,13 @@ static es_err *limits(struct work *w)
 	return rtproc_limits(&w->in->proc, w->proc);
 }
 
-/* "net.ipv4.ip_forward" is a path with dots; a slash in the name is kept, as sysctl(8) does. */
 static es_err *sysctls(struct work *w)
 {
 	FIELD_MAP_EACH(e, w->in->spec->linux_->sysctl) {
-		es_autofree char *path = es_xasprintf("sys/%s", e->key);
+		es_autofree char *name = rtconfig_sysctl_name(e->key), *path = es_xasprintf("sys/%s", name);
 
-		if (!strchr(e->key, '/'))
-			for (char *p = path; *p; p++)
-				if (*p == '.')
-					*p = '/';
-		if (strstr(path, ".."))
-			return es_err_new(ES_E_INVALID, "linux.sysctl: \"%s\" is not a name", e->key);
+		for (char *p = path + strlen("sys/"); *p; p++)
+			*p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
 		ES_TRY(es_err_in(procfs_put(w->proc, path, e->value), "linux.sysctl %s", e->key));
 	}
 	return NULL;
@@ -282,10 +278,6 @@ static es_err *set_personality(struct work *w)
 
 	if (!p)
 		return NULL;
-	if (p->flags && p->flags[0])
-		return es_err_new(ES_E_UNSUPPORTED, "linux.personality.flags is not supported");
-	if (!str_eq(p->domain, "LINUX") && !str_eq(p->domain, "LINUX32"))
-		return es_err_new(ES_E_INVALID, "linux.personality.domain: \"%s\" is not one", p->domain);
 	if (personality(str_eq(p->domain, "LINUX32") ? PER_LINUX32 : PER_LINUX) < 0)
 		return es_err_sys(errno, "personality");
 	return NULL;

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "spec/ocicheck.h"
 #include "sys/clone.h"
 #include "sys/procfs.h"
 #include "sys/seccomp.h"
@@ -123,13 +124,11 @@ static const struct {
 static es_err *set_rlimit(const struct oci_rlimit *want)
 {
 	struct rlimit lim = { .rlim_cur = want->soft, .rlim_max = want->hard }, have;
-	int resource = -1;
+	int resource = 0;
 
-	for (size_t i = 0; i < ES_N(rlimits); i++)
+	for (size_t i = 0; i < ES_N(rlimits); i++) /* one of them is it: ocicheck.h */
 		if (str_eq(rlimits[i].name, want->type))
 			resource = rlimits[i].resource;
-	if (resource < 0)
-		return es_err_new(ES_E_INVALID, "process.rlimits: unknown type \"%s\"", want->type);
 	if (syscall(SYS_prlimit64, 0, resource, &lim, NULL) == 0)
 		return NULL;
 	if (errno != EPERM)
@@ -170,12 +169,13 @@ struct name_value {
 	int value;
 };
 
+/* The names were checked when config.json was read (ocicheck.h). */
 static int value_of(const struct name_value *rows, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(rows[i].name, name))
 			return rows[i].value;
-	return -1;
+	return 0;
 }
 
 static es_err *set_io_priority(const struct oci_io_priority *io)
@@ -183,8 +183,6 @@ static es_err *set_io_priority(const struct oci_io_priority *io)
 	static const struct name_value classes[] = { { "IOPRIO_CLASS_RT", 1 }, { "IOPRIO_CLASS_BE", 2 }, { "IOPRIO_CLASS_IDLE", 3 } };
 	int class = value_of(classes, ES_N(classes), io->class);
 
-	if (class < 0 || io->priority < 0 || io->priority > 7)
-		return es_err_new(ES_E_INVALID, "process.ioPriority: %s %d is not one", io->class, io->priority);
 	if (syscall(SYS_ioprio_set, 1, 0, class << 13 | io->priority) < 0)
 		return es_err_sys(errno, "process.ioPriority");
 	return NULL;
@@ -216,45 +214,26 @@ static es_err *set_scheduler(const struct oci_scheduler *s)
 		.runtime = s->runtime, .deadline = s->deadline, .period = s->period,
 	};
 
-	if (policy < 0)
-		return es_err_new(ES_E_INVALID, "process.scheduler.policy: \"%s\" is not one", s->policy);
-	for (char **f = s->flags; f && *f; f++) {
-		int bit = value_of(flags, ES_N(flags), *f);
-
-		if (bit < 0)
-			return es_err_new(ES_E_INVALID, "process.scheduler.flags: \"%s\" is not one", *f);
-		attr.flags |= (uint64_t)bit;
-	}
+	for (char **f = s->flags; f && *f; f++)
+		attr.flags |= (uint64_t)value_of(flags, ES_N(flags), *f);
 	return syscall(SYS_sched_setattr, 0, &attr, 0u) < 0 ? es_err_sys(errno, "process.scheduler") : NULL;
 }
 
-static es_err *cpu_range(char *word, cpu_set_t *set)
+static void add_cpus(void *arg, unsigned first, unsigned last)
 {
-	char *dash = strchr(word, '-');
-	uint64_t first, last;
-
-	if (dash)
-		*dash++ = '\0';
-	ES_TRY(str_to_u64(word, 10, &first));
-	ES_TRY(str_to_u64(dash ? dash : word, 10, &last));
-	if (first > last || last >= CPU_SETSIZE)
-		return es_err_new(ES_E_INVALID, "%s-%s is no range of processors", word, dash ? dash : word);
-	for (; first <= last; first++)
-		CPU_SET(first, set);
-	return NULL;
+	for (; first <= last && first < CPU_SETSIZE; first++)
+		CPU_SET(first, (cpu_set_t *)arg);
 }
 
 es_err *rtproc_run_on(const char *list, const char *field)
 {
-	es_autostrv words = NULL;
 	cpu_set_t set;
 
 	if (str_empty(list))
 		return NULL;
 	CPU_ZERO(&set);
-	words = strv_split(list, ',');
-	for (char **w = words; *w; w++)
-		ES_TRY(es_err_in(cpu_range(str_trim(*w), &set), "%s", field));
+	if (!ocicheck_ranges(list, add_cpus, &set))
+		return es_err_new(ES_E_INVALID, "%s: \"%s\" is not a list like 0-3,7", field, list);
 	if (syscall(SYS_sched_setaffinity, 0, sizeof set, &set) < 0)
 		return es_err_sys(errno, "%s: \"%s\"", field, list);
 	return NULL;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "runtime/rtmount.h"
+#include "spec/ocicheck.h"
 #include "sys/caps.h"
 #include "sys/ns.h"
 
@@ -145,7 +146,8 @@ static es_err *read_resources(struct arena *a, const char *path, struct oci_reso
 		ES_TRY(file_read_all(0, OCI_RUNTIME_CONFIG_MAX, &text, &len));
 	else
 		ES_TRY(file_read(AT_FDCWD, path, OCI_RUNTIME_CONFIG_MAX, &text, &len));
-	return es_err_in(field_decode_text(a, oci_resources_fields, text, len, r), "%s", path);
+	ES_TRY(es_err_in(field_decode_text(a, oci_resources_fields, text, len, r), "%s", path));
+	return es_err_in(ocicheck_resources(r), "%s", path);
 }
 
 es_err *rtspec_resources(struct arena *a, const struct rtargs *args, struct oci_resources **ret)

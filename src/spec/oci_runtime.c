@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci_runtime.c: the rows of config.json and the checks that its types cannot express. */
+/* oci_runtime.c: the rows of config.json. */
 #include "spec/oci_runtime.h"
 
-#include "base/str.h"
+#include "spec/ocicheck.h"
 
 #define OM FIELD_OMIT_EMPTY
 #define RQ FIELD_REQUIRED
@@ -255,8 +255,16 @@ static const struct field intel_rdt_fields[] = {
 	F_STR(struct oci_intel_rdt, clos_id, "closID", OM),
 	F_STR(struct oci_intel_rdt, l3_cache_schema, "l3CacheSchema", OM),
 	F_STR(struct oci_intel_rdt, mem_bw_schema, "memBwSchema", OM),
+	F_STRV(struct oci_intel_rdt, schemata, "schemata", OM),
+	F_BOOL(struct oci_intel_rdt, enable_monitoring, "enableMonitoring", OM),
 	F_BOOL(struct oci_intel_rdt, enable_cmt, "enableCMT", OM),
 	F_BOOL(struct oci_intel_rdt, enable_mbm, "enableMBM", OM),
+	F_END,
+};
+static const struct field memory_policy_fields[] = {
+	F_STR(struct oci_memory_policy, mode, "mode", RQ),
+	F_STR(struct oci_memory_policy, nodes, "nodes", OM),
+	F_STRV(struct oci_memory_policy, flags, "flags", OM),
 	F_END,
 };
 static const struct field net_device_fields[] = {
@@ -280,6 +288,7 @@ static const struct field linux_fields[] = {
 	F_STRV(struct oci_linux, readonly_paths, "readonlyPaths", OM),
 	F_STR(struct oci_linux, mount_label, "mountLabel", OM),
 	F_PTR(struct oci_linux, intel_rdt, "intelRdt", OM, struct oci_intel_rdt, intel_rdt_fields),
+	F_PTR(struct oci_linux, memory_policy, "memoryPolicy", OM, struct oci_memory_policy, memory_policy_fields),
 	F_PTR(struct oci_linux, personality, "personality", OM, struct oci_personality, personality_fields),
 	F_MAP(struct oci_linux, time_offsets, "timeOffsets", OM, struct oci_time_offset, time_offset_fields),
 	F_END,
@@ -341,76 +350,12 @@ const char *oci_runtime_annotation(const struct oci_spec *spec, const char *key)
 	return field_map_get(spec->annotations, key);
 }
 
-static es_err *check_process(struct arena *a, const struct oci_process *p)
-{
-	uint32_t *gids;
-	size_t n;
-
-	if (!p->args || !p->args[0])
-		return es_err_new(ES_E_INVALID, "process.args must not be empty");
-	if (str_empty(p->cwd) || p->cwd[0] != '/')
-		return es_err_new(ES_E_INVALID, "process.cwd: \"%s\" is not an absolute path", p->cwd ? p->cwd : "");
-	if (p->user.umask.set && (p->user.umask.v < 0 || p->user.umask.v > 0777))
-		return es_err_new(ES_E_INVALID, "process.user.umask: out of range");
-	return es_err_in(oci_runtime_gids(a, &p->user, &gids, &n), "process");
-}
-
-static es_err *check_mounts(const struct oci_spec *s)
-{
-	size_t i = 0;
-
-	FIELD_LIST_EACH(const struct oci_mount, m, &s->mounts) {
-		if (str_empty(m->destination))
-			return es_err_new(ES_E_INVALID, "mounts[%zu].destination is empty", i);
-		i++;
-	}
-	return NULL;
-}
-
-static es_err *check_no_null(const struct field_map *map, const char *where)
-{
-	FIELD_MAP_EACH(e, map)
-		if (!e->value)
-			return es_err_new(ES_E_INVALID, "%s.%s: null is not a value", where, e->key);
-	return NULL;
-}
-
-static es_err *check_linux(const struct oci_linux *l)
-{
-	const struct oci_namespace *ns = l->namespaces.items;
-
-	ES_TRY(check_no_null(l->sysctl, "linux.sysctl"));
-	ES_TRY(check_no_null(l->time_offsets, "linux.timeOffsets"));
-	if (l->resources) {
-		ES_TRY(check_no_null(l->resources->rdma, "linux.resources.rdma"));
-		ES_TRY(check_no_null(l->resources->unified, "linux.resources.unified"));
-	}
-
-	for (size_t i = 0; i < l->namespaces.n; i++)
-		for (size_t j = 0; j < i; j++)
-			if (str_eq(ns[i].type, ns[j].type))
-				return es_err_new(ES_E_INVALID, "linux.namespaces[%zu].type: second \"%s\"", i, ns[i].type);
-	for (size_t i = 0; i < l->devices.n; i++) {
-		const struct oci_device *d = (const struct oci_device *)l->devices.items + i;
-
-		if (d->path[0] != '/')
-			return es_err_new(ES_E_INVALID, "linux.devices[%zu].path: \"%s\" is not absolute", i, d->path);
-	}
-	return NULL;
-}
-
 es_err *oci_runtime_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret)
 {
 	struct oci_spec s = { 0 };
 
 	ES_TRY(field_decode_text(a, oci_spec_fields, text, len, &s));
-	if (!str_starts(s.oci_version, "1."))
-		return es_err_new(ES_E_INVALID, "ociVersion: \"%s\" is not a version 1 of the specification", s.oci_version);
-	if (s.process)
-		ES_TRY(check_process(a, s.process));
-	ES_TRY(check_mounts(&s));
-	if (s.linux_)
-		ES_TRY(check_linux(s.linux_));
+	ES_TRY(ocicheck_spec(&s));
 	*ret = s;
 	return NULL;
 }
@@ -420,7 +365,7 @@ es_err *oci_runtime_parse_process(struct arena *a, const char *text, size_t len,
 	struct oci_process p = { 0 };
 
 	ES_TRY(field_decode_text(a, oci_process_fields, text, len, &p));
-	ES_TRY(check_process(a, &p));
+	ES_TRY(ocicheck_process(&p));
 	*ret = p;
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci_runtime.h: config.json of the OCI runtime specification 1.2 (Linux) as structs with field tables, and its state. */
+/* oci_runtime.h: config.json of the OCI runtime specification (1.2 for Linux, with what 1.3 added) as structs with field tables, and its state. */
 #pragma once
 
 #include "codec/field.h"
@@ -199,7 +199,14 @@ struct oci_time_offset {
 
 struct oci_intel_rdt {
 	const char *clos_id, *l3_cache_schema, *mem_bw_schema;
-	bool enable_cmt, enable_mbm;
+	char **schemata;
+	bool enable_monitoring;
+	bool enable_cmt, enable_mbm; /* until 1.2: each is what enable_monitoring became */
+};
+
+struct oci_memory_policy {
+	const char *mode, *nodes; /* "MPOL_BIND", "0-3,7" */
+	char **flags;
 };
 
 struct oci_net_device {
@@ -219,6 +226,7 @@ struct oci_linux {
 	char **masked_paths, **readonly_paths;
 	const char *mount_label;
 	struct oci_intel_rdt *intel_rdt;
+	struct oci_memory_policy *memory_policy;
 	struct oci_personality *personality;
 	struct field_map *time_offsets; /* "monotonic", "boottime" to struct oci_time_offset */
 };
@@ -245,8 +253,7 @@ struct oci_state {
 extern const struct field oci_spec_fields[], oci_process_fields[], oci_resources_fields[], oci_seccomp_fields[],
 	oci_state_fields[], oci_id_map_fields[];
 
-/* config.json or process.json into structs in A. Beyond the types it checks what the specification demands of the values
- * whoever runs it (an absolute destination, known namespace types, no two of one type …). ES_E_INVALID with the JSON path. */
+/* config.json or process.json into structs in A, with the checks of ocicheck.h. ES_E_INVALID with the JSON path. */
 es_err *oci_runtime_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret) ES_CHECKED;
 es_err *oci_runtime_parse_process(struct arena *a, const char *text, size_t len, struct oci_process *ret) ES_CHECKED;
 /* additionalGids to numbers in A and back. */

@@ -555,7 +555,7 @@ def test_exec_cpu_affinity(b):
     assert (b.path / "out").read_text().split()[1] == f"0-{os.cpu_count() - 1}"  # the first process has nothing to do with it
     process = b.c["process"] | {"args": ["true"], "execCPUAffinity": {"final": "7-x"}}
     (b.path / "process.json").write_text(json.dumps(process))
-    assert "process.execCPUAffinity.final" in b.call("exec", "-p", "process.json", "c").stderr
+    assert "process.json: execCPUAffinity.final" in b.call("exec", "-p", "process.json", "c").stderr
 
 
 def test_root_descriptor_that_was_used_is_told(b):
