@@ -542,6 +542,16 @@ class Alone:
         assert p.returncode == 0, err
         return out
 
+    def stay(self):
+        """A client that listens to events: as long as it does the daemon is not idle. None if the daemon has left already."""
+        c = Unix(f'/proc/{self.holder.pid}/root/run/estiba.sock')
+        try:
+            c.request('GET', '/events')
+            assert c.getresponse().status == 200
+            return c
+        except OSError:
+            return None
+
     def daemons(self):
         ns = os.readlink(f'/proc/{self.holder.pid}/ns/mnt')
         found = []
@@ -603,12 +613,17 @@ def test_idle_exit(tmp_path):
         subprocess.run(start, check=True, timeout=30, stderr=subprocess.DEVNULL)
         until(lambda: len(a.daemons()) == 1)
         until(lambda: not a.daemons(), 10)
-        subprocess.run(start, check=True, timeout=30, stderr=subprocess.DEVNULL)
         (tmp_path / 'bb.tar').write_bytes(busybox_tar())
+        client = until(lambda: subprocess.run(start, check=True, timeout=30, stderr=subprocess.DEVNULL) and a.stay())
+        pid, = until(a.daemons)
         a.estiba('import', '-c', 'ENV PATH=/bin', tmp_path / 'bb.tar', IMAGE)
-        a.estiba('run', '-d', '--rm', '--name', 'busy', IMAGE, 'sleep', '4')
+        time.sleep(1.5)
+        assert a.daemons() == [pid], 'not while a client listens'
+        a.estiba('run', '-d', '--rm', '--name', 'busy', IMAGE, 'sleep', '1000')
+        client.close()
         time.sleep(2.5)
-        assert len(a.daemons()) == 1, 'not while a container runs'
+        assert a.daemons() == [pid], 'not while a container runs'
+        a.estiba('rm', '-f', 'busy')
         until(lambda: not a.daemons(), 15)
     finally:
         a.close()
