@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "engine/engine.h"
 #include "catalog/image_io.h"
+#include "catalog/image_net.h"
 
 static es_err *list(struct req *r)
 {
@@ -151,6 +152,23 @@ static es_err *import_from(struct req *r, const struct image_import *opts)
 	return reply_progress_json(r, line);
 }
 
+static es_err *import_line(void *self, const char *json)
+{
+	return reply_progress(self, json);
+}
+
+static es_err *import_url(struct req *r, struct image_import *opts)
+{
+	const struct image_sink sink = { import_line, r };
+	const char *url = req_query(r, "fromSrc"), *id;
+
+	if (str_empty(url))
+		return es_err_new(ES_E_INTERNAL, "Get \"http:\": http: no Host in request URL");
+	if (!opts->message)
+		opts->message = arena_printf(r->a, "Imported from %s", url);
+	return reply_progress_end(r, image_import_url(engine_net(r->engine), r->a, url, opts, http_call_gone_fd(r->call), &sink, &id));
+}
+
 static es_err *import(struct req *r)
 {
 	const char *repo = req_query(r, "repo"), *message = req_query(r, "message");
@@ -161,13 +179,11 @@ static es_err *import(struct req *r)
 	};
 	struct ref ref;
 
-	if (!str_eq(req_query(r, "fromSrc"), "-"))
-		return es_err_new(ES_E_UNSUPPORTED, "import from a URL is not supported; send the archive with fromSrc=-");
 	if (!str_empty(repo)) {
 		ES_TRY(image_tag_parse(r->a, repo, req_query(r, "tag"), &ref));
 		opts.ref = &ref;
 	}
-	return import_from(r, &opts);
+	return str_eq(req_query(r, "fromSrc"), "-") ? import_from(r, &opts) : import_url(r, &opts);
 }
 
 static es_err *create(struct req *r)

@@ -156,14 +156,59 @@ static es_err *distribution(struct req *r)
 	return reply_fields(r, 200, image_remote_fields, &remote);
 }
 
-/* Search is a service of Docker Hub's old index, which no registry of the distribution-spec has. */
+/* The largest of the "stars" filters. */
+static es_err *stars_wanted(const struct filters *f, int64_t *ret)
+{
+	*ret = 0;
+	for (char **v = filters_get(f, "stars"); v && *v; v++) {
+		int64_t n;
+		es_err *err = str_to_i64(*v, 10, &n);
+
+		if (err) {
+			es_err_free(err);
+			return es_err_new(ES_E_INVALID, "invalid filter 'stars=%s': strconv.Atoi: parsing \"%s\": invalid syntax", *v, *v);
+		}
+		*ret = n > *ret ? n : *ret;
+	}
+	return NULL;
+}
+
+static es_err *search_limit(struct req *r, int64_t *ret)
+{
+	es_err *err = req_i64(r, "limit", 0, ret);
+
+	if (err || *ret < 0) {
+		es_err_free(err);
+		return es_err_new(ES_E_INVALID, "invalid limit specified");
+	}
+	return NULL;
+}
+
 static es_err *search(struct req *r)
 {
 	static const char *const allowed[] = { "is-automated", "is-official", "stars", NULL };
+	const char *term = req_query(r, "term");
+	bool official, automated;
 	struct filters filters;
+	struct fetch_auth given;
+	struct fetch_hits hits;
+	struct fetch_hit *kept;
+	int64_t limit, stars;
+	size_t n = 0;
 
 	ES_TRY(req_filters(r, allowed, &filters));
-	return es_err_new(ES_E_UNSUPPORTED, "search is not supported: it exists only in the index of Docker Hub, not in registries");
+	ES_TRY(filters_bool(&filters, "is-automated", false, &automated));
+	ES_TRY(filters_bool(&filters, "is-official", false, &official));
+	ES_TRY(stars_wanted(&filters, &stars));
+	ES_TRY(search_limit(r, &limit));
+	read_auth(r, &given);
+	ES_TRY(image_search(engine_net(r->engine), r->a, term ? term : "", limit, &given, http_call_gone_fd(r->call), &hits));
+	kept = ARENA_ARRAY(r->a, struct fetch_hit, hits.list.n + 1);
+	FIELD_LIST_EACH(struct fetch_hit, h, &hits.list)
+		if ((!filters_has(&filters, "is-automated") || h->automated == automated) &&
+		    (!filters_has(&filters, "is-official") || h->official == official) && h->stars >= stars)
+			kept[n++] = *h;
+	return reply_list(r, 200, fetch_hit_fields, sizeof *kept, &(struct field_list){ .items = kept, .n = n, .set = true });
 }
 
 const struct route routes_registry[] = {

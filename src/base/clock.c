@@ -97,3 +97,19 @@ es_err *clock_parse(const char *text, int64_t *ret_ns)
 	*ret_ns = (timegm(&tm) - offset) * CLOCK_NS_PER_S + frac;
 	return NULL;
 }
+
+es_err *clock_parse_http(const char *text, int64_t *ret_s)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = { 0 };
+	char month[4] = "", zone[4] = "";
+	const char *at;
+
+	if (sscanf(text, "%*3s, %2d %3s %4d %2d:%2d:%2d %3s", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, zone) != 7 ||
+	    strcmp(zone, "GMT") != 0 || strlen(month) != 3 || !(at = strstr(months, month)) || (at - months) % 3 != 0)
+		return es_err_new(ES_E_INVALID, "\"%s\" is no HTTP date", text);
+	tm.tm_mon = (int)(at - months) / 3;
+	tm.tm_year -= 1900;
+	*ret_s = timegm(&tm);
+	return NULL;
+}

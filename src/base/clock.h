@@ -19,3 +19,5 @@ char *clock_rfc3339(int64_t ns, char *out);
 char *clock_rfc3339_fixed(int64_t ns, char *out);
 /* Inverse; takes any offset and any fraction. Zero time gives INT64_MIN. */
 es_err *clock_parse(const char *text, int64_t *ret_ns) ES_CHECKED;
+/* An HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT") as seconds since 1970. */
+es_err *clock_parse_http(const char *text, int64_t *ret_s) ES_CHECKED;

@@ -12,6 +12,7 @@
 #include "codec/goglob.h"
 #include "builder/inroot.h"
 #include "codec/passwd.h"
+#include "spec/ref.h"
 #include "store/layerprog.h"
 
 #define SOURCES_MAX 100000
@@ -21,6 +22,7 @@ struct source {
 	const char *path; /* cleaned */
 	bool is_dir;
 	bool is_archive;  /* ADD unpacks it */
+	bool is_remote, is_unnamed; /* from a URL; with no name of its own */
 	char digest[SHA256_HEX + 1];
 };
 
@@ -30,7 +32,7 @@ struct buildcopy {
 	struct source *sources;
 	size_t n, cap;
 	const char *dest; /* absolute; a slash at its end counts */
-	const char *chown, *chmod;
+	const char *chown, *chmod, *checksum;
 	struct ignore *exclude;
 };
 
@@ -177,10 +179,26 @@ static es_err *inline_source(struct build *b, struct buildcopy *c, const struct 
 	return add_source(b, c, tmp, path);
 }
 
-static bool is_url(const char *text)
+static bool is_git(const char *text)
 {
-	return str_starts(text, "http://") || str_starts(text, "https://") || str_starts(text, "git@") ||
-	       str_starts(text, "git://") || str_starts(text, "ssh://");
+	return str_starts(text, "git@") || str_starts(text, "git://") || str_starts(text, "ssh://") ||
+	       (buildurl_is(text) && strstr(text, ".git") && (str_ends(text, ".git") || strstr(text, ".git#")));
+}
+
+static es_err *remote_source(struct build *b, struct buildcopy *c, const char *url)
+{
+	const char *path;
+	bool named;
+	int tmp;
+
+	ES_TRY(buildurl_fetch(b, url, c->checksum, c->n, &path, &named));
+	ES_TRY(build_tmp(b, &tmp));
+	ES_TRY(add_source(b, c, tmp, path));
+	c->sources[c->n - 1].is_remote = true;
+	c->sources[c->n - 1].is_unnamed = !named;
+	if (!named && str_ends(c->dest, "/"))
+		return es_err_new(ES_E_INVALID, "cannot determine filename from url: %s", url);
+	return NULL;
 }
 
 static es_err *find_sources(struct build *b, struct buildcopy *c)
@@ -197,10 +215,17 @@ static es_err *find_sources(struct build *b, struct buildcopy *c)
 			continue;
 		}
 		ES_TRY(build_expand(b, *arg, &text));
-		if (c->i->kind == DF_ADD && is_url(text))
-			return es_err_new(ES_E_UNSUPPORTED, "%s: fetching from a URL is not supported by this builder", text);
-		ES_TRY(find_source(b, c, root, text));
+		if (c->i->kind == DF_ADD && is_git(text))
+			return es_err_new(ES_E_UNSUPPORTED, "%s: adding a git repository is not supported by this builder", text);
+		if (c->i->kind == DF_ADD && buildurl_is(text))
+			ES_TRY(remote_source(b, c, text));
+		else if (c->checksum)
+			return es_err_new(ES_E_INVALID, "checksum can't be specified for non-HTTP(S) & non-Git sources");
+		else
+			ES_TRY(find_source(b, c, root, text));
 	}
+	if (c->checksum && c->n > 1)
+		return es_err_new(ES_E_INVALID, "checksum can't be specified for multiple sources");
 	return c->n ? NULL : es_err_new(ES_E_INVALID, "no source files were specified");
 }
 
@@ -293,8 +318,11 @@ static es_err *plan_flags(struct build *b, struct buildcopy *c)
 
 	if (c->i->parents)
 		return es_err_new(ES_E_UNSUPPORTED, "the --parents option is not supported by this builder");
-	if (c->i->checksum)
-		return es_err_new(ES_E_INVALID, "checksum can't be specified for non-HTTP(S) & non-Git sources");
+	if (c->i->checksum) {
+		ES_TRY(build_expand(b, c->i->checksum, &c->checksum));
+		if (!str_starts(c->checksum, "sha256:") || !ref_is_digest(c->checksum))
+			return es_err_new(ES_E_INVALID, "invalid checksum %s: want sha256:HEX", c->checksum);
+	}
 	if (c->i->keep_git_dir)
 		return es_err_new(ES_E_INVALID, "keep-git-dir can only be specified for Git sources");
 	if (c->i->chown)
@@ -324,7 +352,7 @@ static es_err *plan_words(struct build *b, struct buildcopy *c, const char **ret
 	const char *name = dfinstr_name(c->i->kind), *sum;
 
 	for (size_t k = 0; k < c->n && c->i->kind == DF_ADD; k++)
-		if (!c->i->unpack_given || c->i->unpack)
+		if (c->i->unpack_given ? c->i->unpack : !c->sources[k].is_remote) /* what comes from the web stays packed unless asked */
 			ES_TRY(detect_archive(b, &c->sources[k]));
 	ES_TRY(digest_sources(b, c, &sum));
 	*ret_words = arena_printf(b->a, "%s %s%s%s%s%s%s%s in %s ", name, c->chown ? "--chown=" : "", c->chown ? c->chown : "",

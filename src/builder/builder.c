@@ -32,19 +32,21 @@
 struct builder {
 	struct store *store;
 	const struct runner *runner;
+	const struct fetch *fetch;
 	pthread_mutex_t lock;
 	unsigned running; /* builds; while it is 0 and LOCK is held, steps may be swept */
 	struct lease *lease; /* holds INIT_LAYER */
 	char *init_layer;    /* diffID; NULL: not needed yet */
 };
 
-struct builder *builder_new(struct store *st, const struct runner *runner)
+struct builder *builder_new(struct store *st, const struct runner *runner, const struct fetch *fetch)
 {
 	struct builder *b = ES_NEW(struct builder);
 	uint64_t bytes;
 
 	b->store = st;
 	b->runner = runner;
+	b->fetch = fetch;
 	b->lease = lease_new(st);
 	pthread_mutex_init(&b->lock, NULL);
 	log_err(buildcache_sweep(st, &bytes), "sweep of build steps"); /* what a crash left */
@@ -64,6 +66,11 @@ void builder_free(struct builder *b)
 const struct runner *builder_runner(const struct builder *b)
 {
 	return b->runner;
+}
+
+const struct fetch *builder_fetch(const struct builder *b)
+{
+	return b->fetch;
 }
 
 /* ---- words that every file of a build uses ---- */

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "codec/field.h"
+#include "spec/fetch.h"
 #include "spec/runner.h"
 #include "store/lease.h"
 #include "store/store.h"
 
 /* The builder of one store: thread-safe; several builds may run. */
 struct builder;
-struct builder *builder_new(struct store *st, const struct runner *runner); /* both borrowed */
+struct builder *builder_new(struct store *st, const struct runner *runner, const struct fetch *fetch); /* all borrowed */
 void builder_free(struct builder *b); /* no build runs any more; NULL is fine */
 
 /* Strings and descriptors are borrowed. */

@@ -60,6 +60,7 @@ static inline struct build_stage *build_here(struct build *b)
 
 /* builder.c */
 const struct runner *builder_runner(const struct builder *b);
+const struct fetch *builder_fetch(const struct builder *b);
 void build_say(struct build *b, const char *fmt, ...) ES_PRINTF(2, 3);
 es_err *build_check_cancel(const struct build *b) ES_CHECKED;
 /* A writable view of the stage's stack; ID (BUILD_ID + 1 bytes) is written. RUNS: a container will run in it. End it with one of
@@ -71,6 +72,10 @@ es_err *build_keep_step(struct build *b, const char *id, int mount, const char *
 es_err *build_find_from(struct build *b, const char *from, char ***ret_stack) ES_CHECKED;
 /* A private directory of this build for files that have no other place. */
 es_err *build_tmp(struct build *b, int *ret_fd) ES_CHECKED;
+/* buildurl.c: a URL of ADD becomes a file of the build's own directory, as docker makes it: named by the URL or else by the answer, mode
+ * 0600, of the time that the answer tells. CHECKSUM (NULL: any) is "sha256:…". *RET_NAMED: false if it has no name of its own. */
+es_err *buildurl_fetch(struct build *b, const char *url, const char *checksum, size_t n, const char **ret_path, bool *ret_named) ES_CHECKED;
+bool buildurl_is(const char *text);
 es_err *build_expand(struct build *b, const char *text, const char **ret) ES_CHECKED;
 
 /* buildcache.c: keys are SHA-256 over the parent's key, the words of history and the digest of what was copied. */

@@ -47,5 +47,13 @@ struct image_remote {
 	struct field_list platforms; /* of struct oci_platform */
 };
 extern const struct field image_remote_fields[];
+/* The archive at URL (http or https; without a scheme: http) becomes an image, as image_import() has it, with progress. */
+es_err *image_import_url(const struct image_net *net, struct arena *a, const char *url, const struct image_import *opts, int cancel_fd,
+			 const struct image_sink *sink, const char **ret_id) ES_CHECKED;
+
+/* TERM as users write it: "DOMAIN/WORDS" asks that registry, else Docker Hub. LIMIT 0: docker's 25; ES_E_INVALID beyond 100. */
+es_err *image_search(const struct image_net *net, struct arena *a, const char *term, int64_t limit, const struct fetch_auth *auth, int cancel_fd,
+		     struct fetch_hits *ret) ES_CHECKED;
+
 es_err *image_remote_inspect(const struct image_net *net, struct arena *a, const struct ref *ref, const struct fetch_auth *auth, int cancel_fd,
 			     struct image_remote *ret) ES_CHECKED;

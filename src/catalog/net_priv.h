@@ -27,6 +27,7 @@ es_err *net_result(struct net_talk *t) ES_CHECKED;
 /* Lines. A client that is gone stops everything. */
 void net_say(struct net_talk *t, const char *id, const char *fmt, ...) ES_PRINTF(3, 4); /* id NULL: none */
 void net_step(struct net_talk *t, const char *id, const char *action);                  /* {"status","progressDetail":{},"id"} */
+/* ID NULL: none. */
 void net_progress(struct net_talk *t, const char *id, const char *action, uint64_t current, uint64_t total);
 
 /* Run FN on up to N threads until it returns false, and wait for them. SELF is shared. */

@@ -158,7 +158,8 @@ void net_progress(struct net_talk *t, const char *id, const char *action, uint64
 	add_member(&line, "{\"status\":", action);
 	es_buf_printf(&line, ",\"progressDetail\":{\"current\":%" PRIu64 ",\"total\":%" PRIu64 "}", current, total);
 	add_bar(&line, current, total);
-	add_member(&line, ",\"id\":", id);
+	if (id)
+		add_member(&line, ",\"id\":", id);
 	es_buf_addc(&line, '}');
 	send(t, &line);
 }

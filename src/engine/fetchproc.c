@@ -4,11 +4,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "spec/ref.h"
@@ -335,4 +337,110 @@ static es_err *put(struct fetch_session *s, const char *ref, const char *media_t
 	return call(s, a, &q, &fd, 1, NULL, &r);
 }
 
-const struct fetch_ops fetchproc_ops = { session_open, session_close, login, resolve, tags, blob, has, upload, put };
+/* --- without a session --- */
+
+static es_err *lone(int cancel_fd, struct fetch_session **ret)
+{
+	struct fetch_session *s = ES_NEW(struct fetch_session);
+	es_err *err;
+
+	*s = (struct fetch_session){ -1, -1, cancel_fd };
+	err = start(s);
+	if (err) {
+		session_close(s);
+		return err;
+	}
+	*ret = s;
+	return NULL;
+}
+
+/* The helper may not write large files: what it fetches comes through a pipe. */
+struct pump {
+	int from, to;
+	es_err *err;
+};
+
+static void *pump(void *self)
+{
+	struct pump *p = self;
+
+	p->err = file_pump(p->from, p->to, NULL);
+	es_close(p->from); /* the helper learns that nobody reads any more */
+	return NULL;
+}
+
+static es_err *get_through(struct fetch_session *s, struct arena *a, struct fetch_request *q, int out_fd, const struct fetch_progress *progress,
+			   struct fetch_reply *ret)
+{
+	int ends[2];
+	struct pump p = { .to = out_fd };
+	pthread_t thread;
+	es_err *err;
+	int rc;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return es_err_sys(errno, "pipe");
+	p.from = ends[0];
+	rc = pthread_create(&thread, NULL, pump, &p);
+	if (rc) {
+		es_close(ends[0]);
+		es_close(ends[1]);
+		return es_err_sys(rc, "thread for a download");
+	}
+	err = call(s, a, q, &ends[1], 1, progress, ret);
+	es_close(ends[1]);
+	if (err)
+		es_err_drop(pidfd_signal(s->pidfd, SIGKILL)); /* or it might hold the pipe open */
+	(void)pthread_join(thread, NULL);
+	if (!p.err || (err && es_err_class(err) != ES_E_CANCELLED)) {
+		es_err_drop(p.err);
+		return err;
+	}
+	es_err_drop(err);
+	return p.err;
+}
+
+static es_err *get(void *self, struct arena *a, const char *url, int out_fd, int cancel_fd, const struct fetch_progress *p,
+		   struct fetch_file *ret)
+{
+	struct fetch_request q = { .op = "get", .url = url };
+	struct fetch_session *s;
+	struct fetch_reply r = { 0 };
+	es_err *err;
+
+	(void)self;
+	ES_TRY(lone(cancel_fd, &s));
+	err = get_through(s, a, &q, out_fd, p, &r);
+	session_close(s);
+	ES_TRY(err);
+	*ret = (struct fetch_file){ .name = r.name, .modified = INT64_MIN };
+	if (r.modified)
+		es_err_drop(clock_parse_http(r.modified, &ret->modified)); /* no date: as if it said none */
+	return NULL;
+}
+
+static es_err *search(void *self, struct arena *a, const struct fetch_place *place, const char *term, int64_t limit, int cancel_fd,
+		      struct fetch_hits *ret)
+{
+	const struct engine_config *cfg = self;
+	struct fetch_request q = { .op = "search", .domain = place->domain, .term = term, .size = limit,
+				   .insecure = cfg->insecure_registries, .auth = place->auth };
+	es_autoclose int list = -1, ca = -1;
+	struct fetch_session *s;
+	struct fetch_reply r;
+	const char *text;
+	size_t n;
+	es_err *err;
+
+	ES_TRY(memory_file("", 0, &list));
+	ES_TRY(open_certificates(place->domain, &ca));
+	ES_TRY(lone(cancel_fd, &s));
+	err = call(s, a, &q, (int[]){ list, ca }, ca >= 0 ? 2 : 1, NULL, &r);
+	session_close(s);
+	ES_TRY(err);
+	ES_TRY(read_back(a, list, FETCH_LIST_MAX, &text, &n));
+	*ret = (struct fetch_hits){ 0 };
+	return es_err_as(es_err_in(field_decode_text(a, fetch_hits_fields, text, n, ret), "answer of estiba-fetch"), ES_E_PROTOCOL);
+}
+
+const struct fetch_ops fetchproc_ops = { session_open, session_close, login, resolve, tags, blob, has, upload, put, get, search };

@@ -87,7 +87,7 @@ es_err *imgbuild_open(struct engine *e)
 	e->imgbuild = ES_NEW(struct imgbuild);
 	e->imgbuild->runner = (struct runner){ .ops = &runner_ops, .self = e };
 	steprun_sweep(e);
-	e->imgbuild->builder = builder_new(e->store, &e->imgbuild->runner);
+	e->imgbuild->builder = builder_new(e->store, &e->imgbuild->runner, &e->net.fetch);
 	return NULL;
 }
 

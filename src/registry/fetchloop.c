@@ -14,7 +14,8 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "registry/fetchbox.h"
-#include "registry/remote.h"
+#include "registry/regsearch.h"
+#include "registry/webfile.h"
 #include "spec/ref.h"
 #include "sys/uds.h"
 
@@ -70,21 +71,31 @@ static void tell(void *self, uint64_t current, uint64_t total)
 
 /* --- the requests --- */
 
-static es_err *do_open(struct call *c)
+/* Descriptor CA, if there is one, has certificates. */
+static es_err *config_of(struct call *c, size_t ca, struct remote_config *ret)
 {
 	struct remote_config cfg = {
 		.domain = c->q.domain, .path = c->q.path, .mirrors = c->q.mirrors, .insecure = c->q.insecure, .auth = c->q.auth,
 		.push = c->q.push, .transfer = { .gone = is_gone },
 	};
-	char *ca;
+	char *text;
 
 	if (str_empty(c->q.domain))
-		return es_err_new(ES_E_INVALID, "open: no domain");
-	if (c->n_fds) {
-		ES_TRY(file_read_all(c->fds[0], FETCH_CA_MAX, &ca, &cfg.transfer.ca_len));
-		arena_own(c->a, ca);
-		cfg.transfer.ca = ca;
+		return es_err_new(ES_E_INVALID, "%s: no domain", c->q.op);
+	if (c->n_fds > ca) {
+		ES_TRY(file_read_all(c->fds[ca], FETCH_CA_MAX, &text, &cfg.transfer.ca_len));
+		arena_own(c->a, text);
+		cfg.transfer.ca = text;
 	}
+	*ret = cfg;
+	return NULL;
+}
+
+static es_err *do_open(struct call *c)
+{
+	struct remote_config cfg;
+
+	ES_TRY(config_of(c, 0, &cfg));
 	c->s->with_path = c->q.path != NULL;
 	ES_TRY(remote_open(c->a, &cfg, &c->s->remote));
 	return remote_find(c->s->remote);
@@ -159,9 +170,39 @@ static es_err *do_put(struct call *c)
 	return remote_put(c->s->remote, c->q.ref, c->q.media_type, text, n);
 }
 
+static es_err *do_get(struct call *c)
+{
+	const struct transfer_config cfg = { .gone = is_gone };
+	const struct remote_progress p = { tell, c };
+	struct webfile got;
+
+	if (str_empty(c->q.url))
+		return es_err_new(ES_E_INVALID, "get: no url");
+	ES_TRY(webfile_get(c->a, &cfg, c->q.url, c->fds[0], &p, &got));
+	c->reply.name = got.name;
+	c->reply.modified = got.modified;
+	return NULL;
+}
+
+static es_err *do_search(struct call *c)
+{
+	es_autobuf b = ES_BUF(FETCH_LIST_MAX);
+	struct remote_config cfg;
+	struct fetch_hits hits;
+
+	if (str_empty(c->q.term))
+		return es_err_new(ES_E_INVALID, "search: no term");
+	ES_TRY(config_of(c, 1, &cfg));
+	ES_TRY(regsearch(c->a, &cfg, c->q.term, c->q.size, &hits));
+	field_encode_text(&b, fetch_hits_fields, &hits);
+	ES_TRY(es_buf_check(&b));
+	return file_write_all(c->fds[0], es_buf_str(&b), b.len);
+}
+
 static es_err *(*const doers[FETCH_OP_N])(struct call *c) = {
 	[FETCH_OPEN] = do_open, [FETCH_LOGIN] = do_login, [FETCH_RESOLVE] = do_resolve, [FETCH_TAGS] = do_tags,
 	[FETCH_BLOB] = do_blob, [FETCH_HAS] = do_has, [FETCH_UPLOAD] = do_upload, [FETCH_PUT] = do_put,
+	[FETCH_GET] = do_get, [FETCH_SEARCH] = do_search,
 };
 
 /* --- the loop --- */

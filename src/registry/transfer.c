@@ -59,16 +59,28 @@ static void keep_field(struct exchange *x, const char *name, const char *value)
 	} rows[] = {
 		{ "content-type", &r->content_type }, { "docker-content-digest", &r->digest },
 		{ "location", &r->location }, { "link", &r->link },
+		{ "last-modified", &r->modified }, { "content-disposition", &r->disposition },
 	};
-	unsigned long long start;
+	unsigned long long start, length;
 
 	for (size_t i = 0; i < ES_N(rows); i++)
 		if (str_eq_nocase(name, rows[i].name))
 			*rows[i].to = arena_strdup(x->a, value);
 	if (str_eq_nocase(name, "content-range") && sscanf(value, "bytes %llu-", &start) == 1)
 		r->start = start;
+	if (str_eq_nocase(name, "content-length") && sscanf(value, "%llu", &length) == 1)
+		r->length = length;
 	if (str_eq_nocase(name, "www-authenticate"))
 		add_challenges(x->a, value, r);
+}
+
+/* "HTTP/1.1 404 Not Found": the words. */
+static const char *reason_of(char *line)
+{
+	char *words = strchr(str_trim(line), ' ');
+
+	words = words ? strchr(words + 1, ' ') : NULL;
+	return words ? words + 1 : "";
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *self)
@@ -80,7 +92,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *self)
 		return size * n;
 	line = arena_strndup(x->a, bytes, size * n);
 	if (strncmp(line, "HTTP/", 5) == 0) { /* a head begins: what an interim answer said does not count */
-		*x->reply = (struct transfer_reply){ 0 };
+		*x->reply = (struct transfer_reply){ .reason = reason_of(line) };
 		return size * n;
 	}
 	colon = strchr(line, ':');
@@ -373,7 +385,7 @@ static es_err *once(struct transfer *t, struct arena *a, const struct transfer_r
 	es_err *err = NULL;
 	CURLcode code;
 
-	*ret = (struct transfer_reply){ 0 };
+	*ret = (struct transfer_reply){ .reason = "" };
 	t->error[0] = '\0';
 	set_up(&x, headers);
 	code = curl_easy_perform(t->curl);

@@ -40,6 +40,9 @@ struct transfer_request {
 
 struct transfer_reply {
 	long status;
+	const char *reason; /* the words behind the status; "" when absent */
+	const char *modified, *disposition; /* fields Last-Modified, Content-Disposition */
+	uint64_t length;    /* Content-Length; 0: not said */
 	const char *content_type, *digest, *location, *link; /* fields; NULL when absent. location is absolute */
 	uint64_t start; /* first byte of a 206 */
 	struct challenge challenges[CHALLENGES_MAX];

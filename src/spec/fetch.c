@@ -34,9 +34,27 @@ const struct field fetch_request_fields[] = {
 	F_STR(T, from, "from", OMIT),
 	F_I64(T, size, "size", OMIT),
 	F_STR(T, media_type, "media_type", OMIT),
+	F_STR(T, url, "url", OMIT),
+	F_STR(T, term, "term", OMIT),
 	F_END,
 };
 #undef T
+
+#define T struct fetch_hit
+const struct field fetch_hit_fields[] = {
+	F_STR(T, name, "name", 0),
+	F_STR(T, description, "description", 0),
+	F_I64(T, stars, "star_count", 0),
+	F_BOOL(T, official, "is_official", 0),
+	F_BOOL(T, automated, "is_automated", 0),
+	F_END,
+};
+#undef T
+
+const struct field fetch_hits_fields[] = {
+	F_LIST(struct fetch_hits, list, "results", 0, struct fetch_hit, fetch_hit_fields),
+	F_END,
+};
 
 #define T struct fetch_reply
 const struct field fetch_reply_fields[] = {
@@ -48,6 +66,8 @@ const struct field fetch_reply_fields[] = {
 	F_BOOL(T, there, "there", OMIT),
 	F_BOOL(T, mounted, "mounted", OMIT),
 	F_STR(T, token, "token", OMIT),
+	F_STR(T, name, "name", OMIT),
+	F_STR(T, modified, "modified", OMIT),
 	F_STR(T, error, "error", OMIT),
 	F_STR(T, class, "class", OMIT),
 	F_END,
@@ -63,6 +83,8 @@ const struct fetch_op_row fetch_op_rows[FETCH_OP_N] = {
 	[FETCH_HAS] = { "has", 0, 0, .with_path = true },
 	[FETCH_UPLOAD] = { "upload", 0, 1, .with_path = true },
 	[FETCH_PUT] = { "put", 1, 1, .with_path = true },
+	[FETCH_GET] = { "get", 1, 1, .first = true },
+	[FETCH_SEARCH] = { "search", 1, 2, .first = true },
 };
 
 int fetch_op_of(const char *name)

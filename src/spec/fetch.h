@@ -40,6 +40,25 @@ struct fetch_progress {
 	void *self;
 };
 
+/* What came from a URL. */
+struct fetch_file {
+	const char *name;  /* as Content-Disposition has it; NULL: it does not say */
+	int64_t modified;  /* Unix seconds; INT64_MIN: not said */
+};
+
+/* A repository that a search found. */
+struct fetch_hit {
+	const char *name, *description;
+	int64_t stars;
+	bool official, automated;
+};
+extern const struct field fetch_hit_fields[];
+
+struct fetch_hits {
+	struct field_list list; /* of struct fetch_hit */
+};
+extern const struct field fetch_hits_fields[];
+
 struct fetch_session;
 
 /* A session is one helper and does one thing at a time; several of them run at once. All calls block; once the CANCEL_FD given to
@@ -62,6 +81,14 @@ struct fetch_ops {
 			  const struct fetch_progress *p, bool *ret_mounted) ES_CHECKED;
 	/* REF: tag or digest. */
 	es_err *(*put)(struct fetch_session *s, const char *ref, const char *media_type, const char *text, size_t n) ES_CHECKED;
+
+	/* Without a session, each a helper of its own. GET: a URL (http or https) into OUT_FD (borrowed). Errors in the words of docker's ADD
+	 * and import; classes follow the status. */
+	es_err *(*get)(void *self, struct arena *a, const char *url, int out_fd, int cancel_fd, const struct fetch_progress *p,
+		       struct fetch_file *ret) ES_CHECKED;
+	/* The index of PLACE's domain (its path is left alone): at most LIMIT repositories that fit TERM. */
+	es_err *(*search)(void *self, struct arena *a, const struct fetch_place *place, const char *term, int64_t limit, int cancel_fd,
+			  struct fetch_hits *ret) ES_CHECKED;
 };
 
 struct fetch {
@@ -80,7 +107,7 @@ struct fetch {
 #define FETCH_CA_MAX (1u << 20)       /* bytes of certificates */
 
 /* In the order of fetch_op_rows. */
-enum fetch_op { FETCH_OPEN, FETCH_LOGIN, FETCH_RESOLVE, FETCH_TAGS, FETCH_BLOB, FETCH_HAS, FETCH_UPLOAD, FETCH_PUT, FETCH_OP_N };
+enum fetch_op { FETCH_OPEN, FETCH_LOGIN, FETCH_RESOLVE, FETCH_TAGS, FETCH_BLOB, FETCH_HAS, FETCH_UPLOAD, FETCH_PUT, FETCH_GET, FETCH_SEARCH, FETCH_OP_N };
 
 /* Which message is allowed when, and with how many descriptors. */
 struct fetch_op_row {
@@ -103,6 +130,8 @@ struct fetch_request {
 	const char *digest, *from;      /* blob, has, upload */
 	int64_t size;                   /* blob, upload, put: bytes */
 	const char *media_type;         /* put */
+	const char *url;                /* get */
+	const char *term;               /* search; size: how many at most */
 };
 extern const struct field fetch_request_fields[];
 
@@ -113,6 +142,7 @@ struct fetch_reply {
 	const char *digest, *media_type; /* resolve */
 	bool there, mounted;
 	const char *token;               /* login */
+	const char *name, *modified;     /* get: a name, an HTTP date */
 	const char *error, *class;       /* text and es_err_class_name */
 };
 extern const struct field fetch_reply_fields[];

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_registry.c: what registries and token servers say. The first byte chooses: a challenge, an error, a token, a manifest, a URL. What is
+/* fuzz_registry.c: what registries and token servers say. The first byte chooses: a challenge, an error, a token, a manifest, a URL, a web server. What is
  * passed on of a manifest must decode, and must be passed on the same again. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "fuzz.h"
 #include "registry/endpoint.h"
 #include "registry/regauth.h"
 #include "registry/regerr.h"
 #include "registry/remote.h"
+#include "registry/webfile.h"
 
 static void manifest(struct arena *a, const char *text, size_t n)
 {
@@ -54,6 +56,19 @@ static void url(struct arena *a, const char *text)
 	(void)endpoint_in_cidr("fd00::1", text);
 }
 
+/* What a web server says of a file, and what an index found. */
+static void web(struct arena *a, const char *text, size_t n)
+{
+	const char *name = webfile_name(a, text);
+	struct fetch_hits hits = { 0 };
+	int64_t seconds;
+
+	if (name && (!*name || strchr(name, '/')))
+		abort();
+	es_err_drop(clock_parse_http(text, &seconds));
+	es_err_drop(field_decode_text(a, fetch_hits_fields, text, n, &hits));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	es_autoarena *a = arena_new();
@@ -71,6 +86,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		break;
 	case 'm':
 		manifest(a, text, n - 1);
+		break;
+	case 'w':
+		web(a, text, n - 1);
 		break;
 	case 'u':
 		url(a, text);

@@ -81,6 +81,14 @@ static es_err *fake_image(void *self, const char *ref, const char *platform, boo
 	return NULL;
 }
 
+static es_err *fake_get(void *self, struct arena *a, const char *url, int out_fd, int cancel_fd, const struct fetch_progress *p,
+			struct fetch_file *ret)
+{
+	return es_err_new(ES_E_SYSTEM, "nobody answers at %s", url);
+}
+
+static const struct fetch_ops fake_fetch_ops = { .get = fake_get };
+static const struct fetch fake_fetch = { .ops = &fake_fetch_ops };
 static const struct runner_ops fake_ops = { .run = fake_run, .image = fake_image };
 
 static void say_text(void *self, const char *text, size_t n)
@@ -114,7 +122,7 @@ static void bench_init(struct bench *t, const char *on_build)
 	CHECK_OK(tmproot_open(&t->tmp, &t->store));
 	t->lease = lease_new(t->store);
 	t->runner = (struct runner){ .ops = &fake_ops, .self = t };
-	t->builder = builder_new(t->store, &t->runner);
+	t->builder = builder_new(t->store, &t->runner, &fake_fetch);
 	snprintf(t->context, sizeof t->context, "%s/context", t->tmp.dir);
 	CHECK(mkdir(t->context, 0755) == 0);
 	t->context_fd = open(t->context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -303,7 +311,8 @@ static void failures(void)
 		{ "FROM base\nCOPY --from=base /nosuch /x\n", "COPY failed: stat nosuch: file does not exist", 0 },
 		{ "FROM base\nCOPY ../x /x\n", "COPY failed: forbidden path outside the build context: ../x ()", 0 },
 		{ "FROM base\nCOPY --chown=nosuch d/a /x\n", "nosuch", 0 },
-		{ "FROM base\nADD http://example.com/x /x\n", "fetching from a URL is not supported", 0 },
+		{ "FROM base\nADD http://example.com/x /x\n", "ADD failed: nobody answers at http://example.com/x", 0 },
+		{ "FROM base\nADD git@example.com:x /x\n", "adding a git repository is not supported", 0 },
 		{ "FROM base\nCOPY --parents d/a /x\n", "--parents option is not supported", 0 },
 		{ "FROM --platform=linux/m68k base\n", "does not match the specified platform (linux/m68k)", 0 },
 		{ "FROM nosuch\n", "pull access denied for nosuch", 0 },
