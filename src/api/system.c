@@ -151,7 +151,7 @@ static void add_limits(struct req *r, struct json *o)
 
 		json_set_bool(r->a, o, rows[i].name, has);
 	}
-	json_set_str(r->a, o, "CgroupDriver", "cgroupfs");
+	json_set_str(r->a, o, "CgroupDriver", engine_config(r->engine)->systemd_cgroup ? "systemd" : "cgroupfs");
 	json_set_str(r->a, o, "CgroupVersion", v2 ? "2" : "1");
 }
 

@@ -409,6 +409,7 @@ static es_err *check_all(struct engine *e, const struct docker_config *c, const 
 	ES_TRY(check_log(&hc->log_config));
 	ES_TRY(check_unsupported(hc));
 	ES_TRY(check_namespaces(e, hc));
+	ES_TRY(ctr_check_cgroup_parent(e->cfg, hc->cgroup_parent));
 	ES_TRY(ctr_security_check(hc));
 	return check_runtime(e, hc->runtime);
 }

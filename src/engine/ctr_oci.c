@@ -793,13 +793,54 @@ static void sysctls(struct build *b)
 	b->spec->linux_->sysctl = m;
 }
 
-char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id)
+#define SCOPE_PREFIX "estiba"
+
+static const char *cgroup_parent(const struct engine_config *cfg, const struct docker_host_config *hc)
 {
 	const char *parent = !str_empty(hc->cgroup_parent) ? hc->cgroup_parent : cfg->cgroup_parent;
 
-	if (str_empty(parent))
-		parent = ENGINE_CGROUP;
+	if (!str_empty(parent))
+		return parent;
+	return cfg->systemd_cgroup ? "system.slice" : ENGINE_CGROUP;
+}
+
+es_err *ctr_check_cgroup_parent(const struct engine_config *cfg, const char *parent)
+{
+	if (!cfg->systemd_cgroup || str_empty(parent))
+		return NULL;
+	if (strchr(parent, '/') || !str_ends(parent, ".slice") || str_eq(parent, ".slice"))
+		return es_err_new(ES_E_INVALID, "cgroup-parent for systemd cgroup should be a valid slice named as \"xxx.slice\"");
+	return NULL;
+}
+
+/* "a-b.slice" lies in "a.slice", "-.slice" is the root. */
+static char *slice_path(struct arena *a, const char *slice)
+{
+	size_t len = strlen(slice) - strlen(".slice");
+	char *path = arena_strdup(a, "");
+
+	if (str_eq(slice, "-.slice"))
+		return path;
+	for (size_t i = 1; i <= len; i++)
+		if (i == len || slice[i] == '-')
+			path = arena_printf(a, "%s/%.*s.slice", path, (int)i, slice);
+	return path;
+}
+
+char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id)
+{
+	const char *parent = cgroup_parent(cfg, hc);
+
+	if (cfg->systemd_cgroup)
+		return arena_printf(a, "%s/" SCOPE_PREFIX "-%s.scope", slice_path(a, parent), id);
 	return arena_printf(a, "%s%s/%s", *parent == '/' ? "" : "/", parent, id);
+}
+
+char *ctr_cgroups_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id)
+{
+	if (cfg->systemd_cgroup)
+		return arena_printf(a, "%s:" SCOPE_PREFIX ":%s", cgroup_parent(cfg, hc), id);
+	return ctr_cgroup_path(a, cfg, hc, id);
 }
 
 static bool systempaths_unconfined(const struct docker_host_config *hc)
@@ -821,7 +862,7 @@ es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct
 	ret->root->path = merged;
 	ret->root->readonly = b.hc->readonly_rootfs;
 	l->resources = ARENA_NEW(a, struct oci_resources);
-	l->cgroups_path = ctr_cgroup_path(a, c->e->cfg, b.hc, c->id);
+	l->cgroups_path = ctr_cgroups_path(a, c->e->cfg, b.hc, c->id);
 	if (!b.hc->privileged && !systempaths_unconfined(b.hc)) {
 		l->masked_paths = b.hc->masked_paths;
 		l->readonly_paths = b.hc->readonly_paths;

@@ -176,6 +176,10 @@ struct passwd_user;
 es_err *ctr_user(struct arena *a, int root_fd, const char *user, char *const *extra, struct passwd_user *ret) ES_CHECKED;
 char **ctr_caps(struct arena *a, const struct docker_host_config *hc);
 bool ctr_no_new_privileges(const struct engine_config *cfg, const struct docker_host_config *hc);
+/* The value of config.json for it. */
+char *ctr_cgroups_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id);
+/* A parent that the cgroup driver cannot use: ES_E_INVALID in docker's words. NULL and "" are fine. */
+es_err *ctr_check_cgroup_parent(const struct engine_config *cfg, const char *parent) ES_CHECKED;
 char *ctr_cgroup_path(struct arena *a, const struct engine_config *cfg, const struct docker_host_config *hc, const char *id);
 void ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct oci_resources *r);
 es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct oci_spec *ret) ES_CHECKED;

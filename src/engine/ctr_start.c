@@ -378,9 +378,11 @@ static es_err *monitor_spec(struct ctr_start *s, struct mon_spec *spec)
 		.single_run = hc->auto_remove,
 		.stop_timeout_ns = cfg->stop_timeout.set ? cfg->stop_timeout.v * CLOCK_NS_PER_S : 10 * CLOCK_NS_PER_S,
 	};
-	spec->runtime_args = ARENA_ARRAY(s->a, char *, 3);
+	spec->runtime_args = ARENA_ARRAY(s->a, char *, 4);
 	spec->runtime_args[0] = root;
 	spec->runtime_args[1] = dir;
+	if (e->cfg->systemd_cgroup)
+		spec->runtime_args[2] = arena_strdup(s->a, "--systemd-cgroup");
 	for (size_t i = 0; i < host->n; i++)
 		if (host->hier[i].v2 ? host->mode == CGROUP_V2 : strstr(host->hier[i].controllers, "memory") != NULL)
 			spec->memory_cgroup = arena_printf(s->a, "%s%s", host->hier[i].mount, ctr_cgroup_path(s->a, e->cfg, hc, c->id));

@@ -22,6 +22,17 @@ static es_err *check_log_format(const char *text)
 	return str_eq(text, "text") || str_eq(text, "json") ? NULL : es_err_new(ES_E_INVALID, "expected text or json");
 }
 
+#define DRIVER "native.cgroupdriver="
+
+static es_err *check_exec_opt(const char *text)
+{
+	const char *driver = str_after(text, DRIVER);
+
+	if (!driver)
+		return es_err_new(ES_E_INVALID, "only native.cgroupdriver is known");
+	return str_eq(driver, "cgroupfs") || str_eq(driver, "systemd") ? NULL : es_err_new(ES_E_INVALID, "expected cgroupfs or systemd");
+}
+
 static es_err *check_log_level(const char *text)
 {
 	enum log_level level;
@@ -44,6 +55,7 @@ const struct opt daemon_opts[] = {
 	O_LIST(T, dns, "dns", 0, .help = "Name servers of containers"),
 	O_LIST(T, dns_opts, "dns-opt", 0, .help = "Resolver options of containers"),
 	O_LIST(T, dns_search, "dns-search", 0, .help = "Search domains of containers"),
+	O_LIST(T, exec_opts, "exec-opt", 0, .check = check_exec_opt, .help = "native.cgroupdriver=cgroupfs or systemd: who makes control groups"),
 	O_STR(T, exec_root, "exec-root", 0, .help = "Directory of what lives until the next boot (default \"" DAEMON_EXEC_ROOT "\")"),
 	O_BOOL(T, experimental, "experimental", 0, .help = "Switch on what may still change"),
 	O_STR(T, group, "group", 'G', .help = "Group that may use the socket (default \"estiba\" if it exists)"),
@@ -81,7 +93,7 @@ static const char *const not_here[] = {
 	"allow-nondistributable-artifacts", "api-cors-header", "authorization-plugin", "cdi-spec-dir", "containerd",
 	"containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "cri-containerd",
 	"default-address-pool", "default-cgroupns-mode", "default-gateway", "default-gateway-v6", "default-ipc-mode",
-	"default-network-opt", "exec-opt", "fixed-cidr", "fixed-cidr-v6", "host-gateway-ip", "http-proxy", "https-proxy",
+	"default-network-opt", "fixed-cidr", "fixed-cidr-v6", "host-gateway-ip", "http-proxy", "https-proxy",
 	"init", "ip", "ip6tables", "ipv6", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts",
 	"metrics-addr", "network-control-plane-mtu", "no-proxy", "node-generic-resource", "oom-score-adjust", "raw-logs",
 	"rootless", "selinux-enabled", "storage-driver", "storage-opt", "swarm-default-advertise-addr", "tls", "tlscacert",
@@ -100,6 +112,7 @@ static const struct {
 	{ "insecure-registries", "insecure-registry" },
 	{ "default-ulimits", "default-ulimit" },
 	{ "runtimes", "add-runtime" },
+	{ "exec-opts", "exec-opt" },
 };
 
 static const char *option_of(const char *directive)
@@ -263,6 +276,7 @@ static void fill_engine(struct daemon_conf *c)
 		.dns_search = c->dns_search,
 		.dns_opts = c->dns_opts,
 		.cgroup_parent = c->cgroup_parent,
+		.systemd_cgroup = strv_has(c->exec_opts, DRIVER "systemd"),
 		.log_driver = c->log_driver,
 		.log_opts = pairs(c->arena, c->log_opts),
 		.default_shm_size = c->default_shm_size,

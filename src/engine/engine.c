@@ -22,6 +22,7 @@
 
 #define DEFER_THREADS 2
 #define NETNS_POOL 4 /* namespaces made ahead */
+#define SYSTEMD_RUNS "/run/systemd/system" /* sd_booted(3) */
 
 /* ---- doors: images ask for containers ---- */
 
@@ -214,6 +215,24 @@ static es_err *open_network(struct engine *e)
 	return netmgr_open(&with_network, &e->nets);
 }
 
+/* Better now than at the first container. */
+static es_err *check_cgroup_driver(const struct engine_config *cfg)
+{
+	es_autofree char *helper = NULL;
+	es_err *err;
+
+	if (!cfg->systemd_cgroup)
+		return NULL;
+	if (access(SYSTEMD_RUNS, F_OK) < 0)
+		return es_err_new(ES_E_UNSUPPORTED, "native.cgroupdriver=systemd: systemd does not run here (no " SYSTEMD_RUNS ")");
+	err = file_companion("estiba-systemd", &helper);
+	if (err) {
+		es_err_drop(err);
+		return es_err_new(ES_E_UNSUPPORTED, "native.cgroupdriver=systemd: estiba-systemd is not installed");
+	}
+	return ctr_check_cgroup_parent(cfg, cfg->cgroup_parent);
+}
+
 static es_err *open_parts(struct engine *e)
 {
 	const struct store_options opts = { .data_root = e->cfg->data_root, .exec_root = e->cfg->exec_root };
@@ -221,6 +240,7 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(open_roots(e));
 	ES_TRY(find_programs(e));
 	ES_TRY(cgroup_host_load(&e->cgroups));
+	ES_TRY(check_cgroup_driver(e->cfg));
 	ES_TRY(es_err_in(store_open(&opts, &e->store), "store"));
 	e->images = (struct images){ .store = e->store, .ops = &image_ops, .self = e };
 	e->net = (struct image_net){ &e->images, { &fetchproc_ops, (void *)(uintptr_t)e->cfg }, image_flights_new() };

@@ -27,7 +27,8 @@ struct engine_config {
 	int64_t mtu;                 /* bytes; 0: that of the default route */
 	bool icc_off, ip_masq_off, ip_forward_off;
 	char **dns, **dns_search, **dns_opts;
-	const char *cgroup_parent;   /* NULL: ENGINE_CGROUP */
+	const char *cgroup_parent;   /* NULL: ENGINE_CGROUP, or system.slice */
+	bool systemd_cgroup;         /* control groups are scopes of systemd; cgroup_parent is a slice */
 	const char *log_driver;      /* json-file */
 	struct field_map *log_opts;
 	int64_t default_shm_size;    /* bytes; 0: 64 MiB */

@@ -199,7 +199,7 @@ static es_err *start(struct steprun *r)
 	es_autofree char *root = es_xasprintf("%s/run", r->e->cfg->exec_root);
 	es_autofree char *bundle = es_xasprintf("%s/%s", r->e->cfg->exec_root, r->bundle);
 	const char *argv[] = { "estiba-run", "--root", root, "--log", "/proc/self/fd/4", "--log-format", "json",
-			       "run", "--bundle", bundle, r->step->id, NULL };
+			       "--cgroup-manager", r->e->cfg->systemd_cgroup ? "systemd" : "cgroupfs", "run", "--bundle", bundle, r->step->id, NULL };
 	struct spawn_fd *fds = ARENA_ARRAY(r->a, struct spawn_fd, r->s.n_fds + 6);
 	size_t n = 0;
 	pid_t pid;

@@ -463,3 +463,27 @@ es_err *rtcgroup_apply(const struct cgroup *cg, const struct oci_resources *r, b
 	ES_TRY(es_err_in(apply_rdma(cg, r->rdma), "linux.resources.rdma"));
 	return apply_unified(cg, r->unified);
 }
+
+es_err *rtcgroup_refuse(const struct oci_resources *r)
+{
+	static const struct oci_resources none;
+
+	if (!r)
+		r = &none;
+	const struct {
+		const char *field;
+		bool used;
+	} rows[] = {
+		{ "memory", r->memory && (r->memory->limit.set || r->memory->reservation.set || r->memory->swap.set) },
+		{ "cpu", r->cpu && (r->cpu->shares.set || r->cpu->quota.set || r->cpu->idle.set || !str_empty(r->cpu->cpus)) },
+		{ "pids", r->pids && r->pids->limit > 0 },
+		{ "blockIO", r->block_io && r->block_io->weight.set },
+		{ "hugepageLimits", r->hugepage_limits.n > 0 },
+		{ "unified", r->unified && r->unified->n > 0 },
+	};
+
+	for (size_t i = 0; i < ES_N(rows); i++)
+		if (rows[i].used)
+			return es_err_new(ES_E_UNSUPPORTED, "linux.resources.%s: control groups are disabled", rows[i].field);
+	return NULL;
+}

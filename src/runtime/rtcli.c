@@ -94,6 +94,9 @@ static es_err *create_options(const struct rtargs *a, struct rtcreate_options *r
 	*ret = (struct rtcreate_options){
 		.root = a->root, .id = a->rest[0], .bundle = a->bundle ? a->bundle : ".", .console_socket = a->console_socket,
 		.pid_file = a->pid_file, .preserve_fds = (int)a->preserve_fds, .no_new_keyring = a->no_new_keyring,
+		.cgroup_driver = a->systemd_cgroup || str_eq(a->cgroup_manager, "systemd") ? RTCGROUP_SYSTEMD :
+				 str_eq(a->cgroup_manager, "disabled")		   ? RTCGROUP_DISABLED :
+										     RTCGROUP_FS,
 	};
 	return NULL;
 }
@@ -518,8 +521,15 @@ static int help(const struct command *c)
 
 static es_err *check_global(const struct rtargs *a)
 {
-	if (a->systemd_cgroup || (a->cgroup_manager && !str_eq(a->cgroup_manager, "cgroupfs")))
-		return es_err_new(ES_E_UNSUPPORTED, "the systemd cgroup driver is not supported");
+	static const char *const managers[] = { "cgroupfs", "systemd", "disabled" };
+	bool known = !a->cgroup_manager;
+
+	for (size_t i = 0; i < ES_N(managers); i++)
+		known = known || str_eq(a->cgroup_manager, managers[i]);
+	if (!known)
+		return es_err_new(ES_E_INVALID, "unknown cgroup manager specified: %s", a->cgroup_manager);
+	if (a->systemd_cgroup && a->cgroup_manager && !str_eq(a->cgroup_manager, "systemd"))
+		return es_err_new(ES_E_INVALID, "--systemd-cgroup and --cgroup-manager %s contradict each other", a->cgroup_manager);
 	if (a->rootless && !str_eq(a->rootless, "auto") && !str_eq(a->rootless, "false"))
 		return es_err_new(ES_E_UNSUPPORTED, "--rootless %s is not supported", a->rootless);
 	if (a->log_format && !str_eq(a->log_format, "text") && !str_eq(a->log_format, "json"))

@@ -155,8 +155,8 @@ es_err *rtconfig_fd(const struct oci_spec *spec, const char *annotation, int *re
 	return NULL;
 }
 
-/* Beside this program; by argv[0] where that is a path, for /proc/self/exe may lead through a mount of our own. */
-static es_err *companion(const char *name, char **ret_path)
+/* argv[0] where that is a path, for /proc/self/exe may lead through a mount of our own. */
+es_err *rtconfig_companion(const char *name, char **ret_path)
 {
 	const char *slash = strrchr(program_invocation_name, '/');
 	es_autofree char *path = NULL;
@@ -187,7 +187,7 @@ static es_err *compile(const struct oci_seccomp *profile, int out)
 	ES_TRY(file_write_all(in, json.p, json.len));
 	if (lseek(in, 0, SEEK_SET) < 0)
 		return es_err_sys(errno, "memfd");
-	ES_TRY(companion("estiba-seccomp", &path));
+	ES_TRY(rtconfig_companion("estiba-seccomp", &path));
 	ES_TRY(spawn_wait(&(struct spawn){ .path = path, .fds = fds, .n_fds = ES_N(fds) }, &status));
 	if (status == 0)
 		return NULL;

@@ -16,3 +16,5 @@ char *rtconfig_sysctl_name(const char *key);
 es_err *rtconfig_seccomp(struct arena *a, const struct oci_spec *spec, const void **ret, size_t *ret_len) ES_CHECKED;
 /* The value of an annotation that is a descriptor number; -1 when absent. */
 es_err *rtconfig_fd(const struct oci_spec *spec, const char *annotation, int *ret_fd) ES_CHECKED;
+/* Path of a program that is installed beside this one. Heap. ES_E_NOT_FOUND. */
+es_err *rtconfig_companion(const char *name, char **ret_path) ES_CHECKED;

@@ -17,7 +17,9 @@
 #include "runtime/rtconsole.h"
 #include "runtime/rthook.h"
 #include "runtime/rtinit.h"
+#include "runtime/rtscope.h"
 #include "runtime/rtstate.h"
+#include "runtime/rtunit.h"
 #include "sys/clone.h"
 #include "sys/pidfd.h"
 
@@ -34,7 +36,8 @@ struct creation {
 	char boot_id[37];
 	int bundle, state_dir, up[2], down[2];
 	struct cgroup_host cgroup_host;
-	struct cgroup *cgroup;
+	struct cgroup *cgroup; /* NULL: disabled */
+	struct rtscope scope;
 	struct rtinit in;
 	struct idmap idmap;
 	int lent[NS_N]; /* our own namespaces while we are in the container's */
@@ -78,16 +81,35 @@ static es_err *prepare_root(struct creation *c)
 	return NULL;
 }
 
+/* The scope exists from here on; the helper is in it until the container's process is. */
+static es_err *prepare_scope(struct creation *c, const char **ret_path)
+{
+	struct scope_request r = { .user = rtscope_is_users() };
+
+	if (c->cgroup_host.mode == CGROUP_NONE)
+		return es_err_new(ES_E_UNSUPPORTED, "no cgroup hierarchy is mounted here");
+	ES_TRY(rtunit_parse(c->a, c->spec.linux_->cgroups_path, c->o->id, r.user, &r));
+	ES_TRY(rtunit_start(c->a, c->spec.linux_->resources, c->spec.annotations, c->cgroup_host.mode == CGROUP_V2, &r));
+	ES_TRY(rtscope_start(c->a, &r, &c->scope, ret_path));
+	c->state.unit = r.unit;
+	c->state.user_unit = r.user;
+	return NULL;
+}
+
 static es_err *prepare_cgroup(struct creation *c)
 {
 	const char *path = c->spec.linux_->cgroups_path;
 
 	ES_TRY(cgroup_host_load(&c->cgroup_host));
 	c->in.cgroup_host = &c->cgroup_host;
-	if (str_empty(path))
+	if (c->o->cgroup_driver == RTCGROUP_DISABLED)
+		return rtcgroup_refuse(c->spec.linux_->resources);
+	if (c->o->cgroup_driver == RTCGROUP_SYSTEMD)
+		ES_TRY(prepare_scope(c, &path));
+	else if (str_empty(path))
 		path = c->o->id;
-	if (strchr(path, ':'))
-		return es_err_new(ES_E_UNSUPPORTED, "linux.cgroupsPath: \"%s\" is for the systemd driver, which is not supported", path);
+	else if (strchr(path, ':'))
+		return es_err_new(ES_E_INVALID, "linux.cgroupsPath: \"%s\" is for the systemd driver (--systemd-cgroup)", path);
 	ES_TRY(cgroup_create(&c->cgroup_host, path, &c->cgroup));
 	c->in.cgroup = c->cgroup;
 	c->state.cgroup = cgroup_path(c->cgroup);
@@ -198,6 +220,12 @@ static es_err *return_namespaces(struct creation *c)
 	return NULL;
 }
 
+/* With a scope the process joins later, by a move: its limit of tasks counts the helper until that has left. */
+static bool born_in_cgroup(const struct creation *c)
+{
+	return c->cgroup && !c->state.unit && cgroup_is_v2(c->cgroup);
+}
+
 static es_err *clone_init(struct creation *c)
 {
 	struct clone_args args = {
@@ -206,7 +234,7 @@ static es_err *clone_init(struct creation *c)
 		.parent_tid = (uint64_t)(uintptr_t)&c->in.pid,
 		.exit_signal = SIGCHLD,
 	};
-	int v2 = cgroup_v2_fd(c->cgroup);
+	int v2 = born_in_cgroup(c) ? cgroup_v2_fd(c->cgroup) : -1;
 
 	if (v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
@@ -233,12 +261,26 @@ static es_err *stop_child(struct creation *c)
 	return pidfd_reap(c->pidfd, &status);
 }
 
+/* Allocates nothing: 0 or errno, and where. Who may not write into both groups asks systemd to; on a hybrid machine systemd counts
+ * processes in the v2 tree, which is not one of ours. */
+static int join_cgroup(struct creation *c, const char **ret_mount)
+{
+	int errnum = 0;
+
+	if (c->cgroup && !born_in_cgroup(c))
+		errnum = cgroup_join_quiet(c->cgroup, c->pid, ret_mount);
+	if (c->state.unit && (errnum == EACCES || errnum == EPERM || (!errnum && c->cgroup_host.mode == CGROUP_HYBRID)))
+		errnum = rtscope_attach(&c->scope, c->pid);
+	rtscope_release(&c->scope);
+	return errnum;
+}
+
 /* While the child makes its mounts: put it into its cgroups, record it, map its ids. */
 static es_err *settle(struct creation *c)
 {
 	const char *mount = "";
 	uint64_t ticks = 0;
-	int errnum = cgroup_is_v2(c->cgroup) ? 0 : cgroup_join_quiet(c->cgroup, c->pid, &mount);
+	int errnum = join_cgroup(c, &mount);
 	char go = RTINIT_GO;
 	es_err *err = NULL;
 
@@ -352,6 +394,9 @@ static void undo(struct creation *c)
 	if (c->pidfd >= 0)
 		es_err_drop(stop_child(c));
 	es_err_free(ES_TAKE(c->in.err));
+	rtscope_release(&c->scope);
+	if (c->state.unit)
+		es_err_drop(rtscope_call(c->a, &(struct scope_request){ .op = "stop", .unit = c->state.unit, .user = c->state.user_unit }));
 	if (c->cgroup) {
 		es_err_drop(cgroup_kill(c->cgroup));
 		es_err_drop(cgroup_remove(c->cgroup));

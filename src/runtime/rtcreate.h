@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "runtime/rtcgroup.h"
 
 struct rtcreate_options {
 	const char *root, *id, *bundle;
@@ -14,6 +15,7 @@ struct rtcreate_options {
 	const char *pid_file;       /* NULL: none */
 	int preserve_fds;
 	bool no_new_keyring;
+	enum rtcgroup_driver cgroup_driver;
 	bool wait_for_start; /* `create`; else the command runs at once */
 };
 

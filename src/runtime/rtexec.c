@@ -186,6 +186,8 @@ static es_err *find_cgroup(struct joining *j)
 {
 	const char *below = j->o->cgroup;
 
+	if (str_empty(j->state.cgroup)) /* made without one */
+		return str_empty(below) ? NULL : es_err_new(ES_E_UNSUPPORTED, "--cgroup %s: the container has no cgroup", below);
 	if (str_empty(below))
 		return cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup);
 	if (strchr(below, ':'))
@@ -211,7 +213,7 @@ static es_err *find_container(struct joining *j)
 	}
 	ES_TRY(cgroup_host_load(&j->cgroup_host));
 	ES_TRY(find_cgroup(j));
-	if (!j->o->ignore_paused && cgroup_is_frozen(j->cgroup))
+	if (!j->o->ignore_paused && j->cgroup && cgroup_is_frozen(j->cgroup))
 		return es_err_new(ES_E_CONFLICT, "cannot exec in a paused container (use --ignore-paused to override)");
 	for (char **n = j->state.namespaces; n && *n; n++) {
 		int kind = ns_kind_of(*n);
@@ -245,7 +247,7 @@ static es_err *start(struct joining *j)
 		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	int v2 = cgroup_v2_fd(j->cgroup), errnum = 0;
+	int v2 = j->cgroup ? cgroup_v2_fd(j->cgroup) : -1, errnum = 0;
 	const char *mount = "";
 	char go = 'g';
 
@@ -262,7 +264,7 @@ static es_err *start(struct joining *j)
 	close(j->up[1]);
 	close(j->down[0]);
 	j->up[1] = j->down[0] = -1;
-	if (v2 < 0)
+	if (j->cgroup && v2 < 0)
 		errnum = cgroup_join_quiet(j->cgroup, j->pid, &mount);
 	if (errnum) {
 		int status;

@@ -13,6 +13,8 @@
 #include "runtime/rtcgroup.h"
 #include "runtime/rtconfig.h"
 #include "runtime/rthook.h"
+#include "runtime/rtscope.h"
+#include "runtime/rtunit.h"
 #include "sys/pidfd.h"
 
 #define RTOPS_START_MAX 4096 /* bytes of an error that the container's process tells us */
@@ -138,10 +140,12 @@ es_err *rtops_delete(struct rtops *o, bool force)
 		return es_err_new(ES_E_CONFLICT, "cannot delete container %s that is not stopped: %s", o->state.id,
 				  rtstate_status_name(o->status));
 	ES_TRY(end_process(o));
-	if (o->cgroup) {
+	if (o->cgroup)
 		ES_TRY(cgroup_kill(o->cgroup));
+	if (!str_empty(o->state.unit))
+		ES_TRY(rtscope_call(o->a, &(struct scope_request){ .op = "stop", .unit = o->state.unit, .user = o->state.user_unit }));
+	if (o->cgroup)
 		ES_TRY(cgroup_remove(o->cgroup));
-	}
 	if (o->state.poststop) {
 		es_autofree char *json = rtstate_oci_json(&o->state, "stopped", 0);
 		es_err *err = load_spec(o, &spec);
@@ -168,6 +172,13 @@ es_err *rtops_update(struct rtops *o, const struct oci_resources *r)
 {
 	if (o->status == RTSTATE_STOPPED || !o->cgroup)
 		return es_err_new(ES_E_CONFLICT, "container not running");
+	if (!str_empty(o->state.unit)) { /* else systemd would write the old ones again when it reloads */
+		struct scope_request s = { .op = "set", .unit = o->state.unit, .user = o->state.user_unit };
+
+		ES_TRY(rtunit_limits(o->a, r, cgroup_is_v2(o->cgroup), &s));
+		if (s.properties.n)
+			ES_TRY(rtscope_call(o->a, &s));
+	}
 	return rtcgroup_apply(o->cgroup, r, false);
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "runtime/rtmount.h"
+#include "runtime/rtscope.h"
 #include "spec/ocicheck.h"
 #include "sys/caps.h"
 #include "sys/ns.h"
@@ -80,12 +81,12 @@ static struct json *switched(struct arena *a, const char *key, bool on)
 static struct json *cgroup_features(struct arena *a)
 {
 	struct json *v = json_new_object(a);
-	static const char *const on[] = { "v1", "v2", "rdma" }, *const off[] = { "systemd", "systemdUser" };
+	static const char *const always[] = { "v1", "v2", "rdma" }, *const with_helper[] = { "systemd", "systemdUser" };
 
-	for (size_t i = 0; i < ES_N(on); i++)
-		json_set_bool(a, v, on[i], true);
-	for (size_t i = 0; i < ES_N(off); i++)
-		json_set_bool(a, v, off[i], false);
+	for (size_t i = 0; i < ES_N(always); i++)
+		json_set_bool(a, v, always[i], true);
+	for (size_t i = 0; i < ES_N(with_helper); i++)
+		json_set_bool(a, v, with_helper[i], rtscope_is_built());
 	return v;
 }
 

@@ -20,6 +20,8 @@ const struct field rtstate_fields[] = {
 	F_STR(struct rtstate, rootfs, "rootfs", 0),
 	F_STR(struct rtstate, oci_version, "ociVersion", FIELD_REQUIRED),
 	F_STR(struct rtstate, cgroup, "cgroup", 0),
+	F_STR(struct rtstate, unit, "unit", FIELD_OMIT_EMPTY),
+	F_BOOL(struct rtstate, user_unit, "user_unit", FIELD_OMIT_EMPTY),
 	F_STR(struct rtstate, boot_id, "boot_id", FIELD_REQUIRED),
 	F_TIME(struct rtstate, created, "created", 0),
 	F_I64(struct rtstate, uid, "uid", 0),

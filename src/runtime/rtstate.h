@@ -18,6 +18,8 @@ struct rtstate {
 	const char *id, *bundle, *rootfs, *oci_version, *cgroup, *boot_id;
 	int64_t created; /* ns since 1970 */
 	int64_t uid;     /* who created it */
+	const char *unit; /* scope of systemd that holds the cgroup; NULL: none */
+	bool user_unit;  /* of the user's own service manager */
 	char **namespaces; /* OCI names of those that are not the creator's */
 	bool poststop;   /* config.json has poststop hooks */
 	struct field_map *annotations;

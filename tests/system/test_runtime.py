@@ -514,7 +514,7 @@ def test_sysctl_rlimits_and_time(b):
 
 
 def test_refused_by_name(b):
-    for args, text in ((["--systemd-cgroup", "list"], "systemd cgroup driver"), (["run", "--no-pivot", "c"], "--no-pivot"),
+    for args, text in ((["--cgroup-manager", "x", "list"], "unknown cgroup manager specified: x"), (["run", "--no-pivot", "c"], "--no-pivot"),
                        (["run", "--nosuch", "c"], "flag provided but not defined: --nosuch"), (["nosuch"], "no such command: nosuch"),
                        (["state", "../x"], "invalid container ID format"), (["checkpoint", "c"], "no such command")):
         r = b.call(*args)
@@ -620,3 +620,36 @@ def test_exec_in_a_group_below(b):
     assert r.stderr == "" and {l.split(":")[2] for l in r.stdout.splitlines() if b.prefix or ":pids:" in l} in ({"/sub"}, {"/sub", "/"})
     assert "leads upwards" in b.call("exec", "--cgroup", "../..", "c", "true").stderr
     assert "--cgroup pids:sub" in b.call("exec", "--cgroup", "pids:sub", "c", "true").stderr
+
+
+@pytest.mark.skipif(os.path.exists("/run/systemd/system"), reason="systemd runs here: tests/vm/systemd-story")
+@pytest.mark.parametrize("option", [["--systemd-cgroup"], ["--cgroup-manager", "systemd"]])
+def test_no_systemd_is_a_clear_error(b, option):
+    b.config("true")["linux"]["cgroupsPath"] = "system.slice:p:n"
+    b.save()
+    r = subprocess.run([*b.prefix, str(RUN), "--root", str(b.root), *option, "run", "c"], cwd=b.path, text=True, capture_output=True, timeout=60)
+    assert r.returncode == 1
+    assert "systemd does not run here" in r.stderr or "estiba-systemd is not installed" in r.stderr
+    assert b.left() == []
+
+
+def test_cgroups_disabled(b):
+    """crun's --cgroup-manager=disabled: the container stays in its maker's groups, and a limit is refused, not forgotten."""
+    run = [*b.prefix, str(RUN), "--root", str(b.root), "--cgroup-manager=disabled"]
+    c = b.config("sh", "-c", "cat /proc/self/cgroup; sleep 1000")
+    c["linux"]["namespaces"] = [n for n in c["linux"]["namespaces"] if n["type"] != "cgroup"]
+    b.save()
+    with open(b.path / "out", "w") as out:
+        subprocess.run([*run, "run", "-d", "c"], cwd=b.path, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=True, timeout=60)
+    try:
+        r = subprocess.run([*run, "exec", "c", "cat", "/proc/self/cgroup"], cwd=b.path, text=True, capture_output=True, timeout=60)
+        assert (r.returncode, r.stdout) == (0, pathlib.Path("/proc/self/cgroup").read_text()), r.stderr
+        assert b.state()["status"] == "running"
+        assert "no cgroup" in b.call("pause", "c").stderr
+    finally:
+        b.call("delete", "-f", "c")
+    c["linux"]["resources"]["pids"] = {"limit": 5}
+    b.save()
+    r = subprocess.run([*run, "run", "c"], cwd=b.path, text=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert r.returncode == 1 and "linux.resources.pids: control groups are disabled" in r.stderr
+    assert b.left() == []

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same engine on other kernels and on cgroup v2 alone: tests/vm/engine-story in a machine. Machines are not made here (that takes
-minutes): where qemu, a kernel or an image is missing, the test is skipped; tests/vm/README.md says how to get them."""
+"""The same engine on other kernels and on cgroup v2 alone, and where systemd runs: the stories of tests/vm in a machine. Machines are
+not made here (that takes minutes): where qemu, a kernel or an image is missing, the test is skipped; tests/vm/README.md says how to
+get them."""
 import os
 import pathlib
 import re
@@ -20,10 +21,11 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize('kernel,suite', [('6.12', 'trixie'), ('6.1', 'bookworm')])
-def test_story(tmp_path, kernel, suite):
+def tell(tmp_path, story, kernel, *options):
+    """Run tests/vm/STORY BIN TAR in a machine."""
+    suite = {'6.12': 'trixie', '6.1': 'bookworm'}[kernel] + ('-peers' if '--peers' in options else '')
     if not (CACHE / f'kernel-{kernel}').exists() or not (CACHE / f'image-{suite}').exists():
-        pytest.skip(f'no machine with kernel {kernel}: tests/vm/vm build --kernel {kernel}')
+        pytest.skip(f'no machine: tests/vm/vm build --kernel {kernel} {" ".join(options)}')
     (tmp_path / 'lib').mkdir()
     for p in BIN.glob('estiba*'):
         if p.is_file() and os.access(p, os.X_OK):
@@ -33,7 +35,18 @@ def test_story(tmp_path, kernel, suite):
         if re.search('isal|sqlite|zstd|lzma|bz2', path):
             shutil.copy(path, tmp_path / 'lib')
     (tmp_path / 'bb.tar').write_bytes(busybox_tar())
-    shutil.copy(ROOT / 'tests/vm/engine-story', tmp_path)
-    r = subprocess.run([ROOT / 'tests/vm/vm', 'run', '--kernel', kernel, '--timeout', '240', '--ro', tmp_path, '--', 'sh', tmp_path / 'engine-story',
-                        tmp_path, tmp_path / 'bb.tar'], capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
+    shutil.copy(ROOT / 'tests/vm' / story, tmp_path)
+    r = subprocess.run([ROOT / 'tests/vm/vm', 'run', '--kernel', kernel, *options, '--timeout', '240', '--ro', tmp_path, '--', 'sh',
+                        tmp_path / story, tmp_path, tmp_path / 'bb.tar'], capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
     assert r.returncode == 0 and r.stdout.endswith('story told\n'), r.stdout[-4000:] + r.stderr[-2000:]
+
+
+@pytest.mark.parametrize('kernel', ['6.12', '6.1'])
+def test_story(tmp_path, kernel):
+    tell(tmp_path, 'engine-story', kernel)
+
+
+@pytest.mark.skipif(not (BIN / 'estiba-systemd').exists(), reason='built without libsystemd')
+@pytest.mark.parametrize('kernel,options', [('6.12', []), ('6.1', ['--cgroup', 'hybrid'])], ids=['v2', 'hybrid'])
+def test_systemd_story(tmp_path, kernel, options):
+    tell(tmp_path, 'systemd-story', kernel, '--systemd', *options)
