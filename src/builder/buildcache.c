@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "builder/builder_priv.h"
+#include "store/crashpoint.h"
 #include "store/record.h"
 #include "store/snapshot.h"
 
@@ -81,8 +82,10 @@ es_err *buildcache_put(struct build *b, const struct build_step *step, bool dura
 		doc.stack = step->stack;
 	field_encode_text(&json, step_record_fields, &doc);
 	ES_TRY(es_buf_check(&json));
-	return record_put(b->store, &(struct record){ .kind = "buildstep", .id = step->key, .json = es_buf_str(&json),
-						      .class = durable ? RECORD_DURABLE : RECORD_RUN });
+	ES_TRY(record_put(b->store, &(struct record){ .kind = "buildstep", .id = step->key, .json = es_buf_str(&json),
+						      .class = durable ? RECORD_DURABLE : RECORD_RUN }));
+	crash_point(b->store, CRASH_BUILD_STEP_CACHED);
+	return NULL;
 }
 
 /* ---- the sweep ---- */
@@ -177,5 +180,8 @@ es_err *buildcache_forget(struct store *st, struct arena *a, bool all, char ***r
 		ids = strv_arena_add(a, ids, list.items[k].id);
 	}
 	*ret_ids = ids;
-	return ids ? record_commit(st, tx) : NULL;
+	if (ids)
+		ES_TRY(record_commit(st, tx));
+	crash_point(st, CRASH_BUILD_FORGOTTEN);
+	return NULL;
 }

@@ -17,6 +17,7 @@
 #include "builder/initlayer.h"
 #include "builder/inroot.h"
 #include "store/blob.h"
+#include "store/crashpoint.h"
 #include "store/record.h"
 #include "store/snapshot.h"
 
@@ -149,6 +150,7 @@ es_err *build_open_step(struct build *b, bool runs, char *id, int *ret_mount)
 	err = snapshot_mount(b->store, SNAPSHOT_STEP, id, ret_mount);
 	if (err)
 		es_err_drop(snapshot_remove(b->store, SNAPSHOT_STEP, id));
+	crash_point(b->store, CRASH_BUILD_STEP_OPEN);
 	return err;
 }
 
@@ -160,6 +162,7 @@ void build_drop_step(struct build *b, const char *id, int mount)
 
 es_err *build_keep_step(struct build *b, const char *id, int mount, const char **ret_layer)
 {
+	crash_point(b->store, CRASH_BUILD_STEP_RAN);
 	es_close(mount);
 	es_err *err = snapshot_freeze(b->store, id);
 
@@ -167,6 +170,7 @@ es_err *build_keep_step(struct build *b, const char *id, int mount, const char *
 		es_err_drop(snapshot_remove(b->store, SNAPSHOT_STEP, id));
 	else
 		*ret_layer = arena_printf(b->a, "step:%s", id);
+	crash_point(b->store, CRASH_BUILD_STEP_KEPT);
 	return err;
 }
 
@@ -556,6 +560,7 @@ static es_err *pack_step(struct build *b, struct build_step *s)
 		return NULL;
 	ES_TRY(build_check_cancel(b));
 	ES_TRY(snapshot_to_layer(b->store, b->lease, SNAPSHOT_STEP, id, &info, &changed));
+	crash_point(b->store, CRASH_BUILD_PACKED);
 	s->layer = changed ? arena_strdup(b->a, info.diff_id) : NULL;
 	return buildcache_put(b, s, true);
 }

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "catalog/image_priv.h"
 #include "store/blob.h"
+#include "store/crashpoint.h"
 #include "store/layers.h"
 
 #define T struct image_doc
@@ -213,6 +214,7 @@ es_err *image_add(const struct images *im, struct arena *a, const struct image_n
 	char *id = arena_alloc(a, BLOB_DIGEST_MAX);
 
 	ES_TRY(blob_put(im->store, lease, new->config_text, new->config_len, NULL, id));
+	crash_point(im->store, CRASH_IMAGE_CONFIG);
 	ES_TRY(doc_of(im, a, new, id, &doc));
 	es_err *err = record_get(im->store, a, IMAGE_KIND, id, &r);
 	if (!err)
@@ -229,6 +231,7 @@ es_err *image_add(const struct images *im, struct arena *a, const struct image_n
 	for (char *const *name = new->names; name && *name; name++)
 		tx_put_tag(tx, *name, id);
 	ES_TRY(record_commit(im->store, tx));
+	crash_point(im->store, CRASH_IMAGE_ADDED);
 	*ret_id = id;
 	return NULL;
 }

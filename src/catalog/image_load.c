@@ -9,6 +9,7 @@
 #include "catalog/image_io.h"
 #include "catalog/image_priv.h"
 #include "store/blob.h"
+#include "store/crashpoint.h"
 #include "store/gc.h"
 #include "store/layers.h"
 #include "sys/mount.h"
@@ -126,6 +127,7 @@ static es_err *take_layer(struct load *l, int fd, const char *diff_id, const cha
 	bool was = layers_has(l->im->store, diff_id);
 
 	ES_TRY(es_err_in(layers_import(l->im->store, l->lease, fd, &want, &info), "layer %s", diff_id));
+	crash_point(l->im->store, CRASH_LOAD_LAYER);
 	return was ? NULL : tell_layer(l, diff_id, info.size);
 }
 
@@ -158,6 +160,7 @@ static es_err *add(struct load *l, const struct found *f)
 	for (char **name = f->names; name && *name; name++)
 		ES_TRY(tell_renamed(l, *name, digest));
 	ES_TRY(image_add(l->im, l->a, &new, &id));
+	crash_point(l->im->store, CRASH_LOAD_IMAGE);
 	image_event(l->im, "load", id, id);
 	if (!f->names)
 		return tell_stream(l, arena_printf(l->a, "Loaded image ID: %s\n", id));
@@ -345,6 +348,7 @@ es_err *image_load(const struct images *im, int fd, bool quiet, const struct ima
 
 	ES_TRY(image_archive_err(layers_unpack_plain(im->store, a, fd, &partial, &dir)));
 	l.dir = dir;
+	crash_point(im->store, CRASH_LOAD_UNPACKED);
 	if (is_there(&l, "manifest.json"))
 		err = load_archive(&l);
 	else if (is_there(&l, "index.json"))
@@ -352,6 +356,7 @@ es_err *image_load(const struct images *im, int fd, bool quiet, const struct ima
 	else
 		err = es_err_new(ES_E_INVALID, "invalid archive: does not contain a manifest.json");
 	es_err_drop(store_discard(im->store, partial));
+	crash_point(im->store, CRASH_LOAD_DISCARDED);
 	if (err) { /* layers of the image that did not come about */
 		lease_end(ES_TAKE(lease));
 		log_err(gc_run(im->store, NULL), "collect garbage");

@@ -11,6 +11,7 @@
 #include "catalog/net_priv.h"
 #include "spec/platform.h"
 #include "store/blob.h"
+#include "store/crashpoint.h"
 #include "store/gc.h"
 #include "store/layers.h"
 
@@ -184,6 +185,7 @@ static es_err *get_layer(struct pull *p, struct fetch_session *session, const st
 	err = layers_has(st, job->diff_id) ? NULL : stream_layer(p, session, job);
 	land(p->net->flights, job->diff_id);
 	ES_TRY(err);
+	crash_point(st, CRASH_PULL_LAYER);
 	net_blob_put(st, job->diff_id, p->place.domain, &blob);
 	net_step(&p->talk, job->id, "Pull complete");
 	(void)pthread_mutex_lock(&p->lock);
@@ -327,6 +329,7 @@ static es_err *get_image(struct pull *p, const struct oci_manifest *m, struct fo
 	}
 	es_err_drop(err);
 	ES_TRY(get_config(p, &m->config, f));
+	crash_point(p->net->im->store, CRASH_PULL_CONFIG);
 	ES_TRY(oci_image_decode(p->a, f->config_text, f->config_len, &f->config));
 	if (!str_empty(f->config.os) && !str_eq(f->config.os, "linux"))
 		return es_err_new(ES_E_UNSUPPORTED, "image operating system \"%s\" cannot be used on this platform", f->config.os);
@@ -388,11 +391,13 @@ static es_err *pull_one(struct pull *p, const struct ref *ref, const char **ret_
 	digest = doc.digest;
 	net_say(&p->talk, ref->digest ? ref_full(p->a, ref) : ref->tag, "Pulling from %s", ref->path);
 	ES_TRY(choose(p, &doc, &f));
+	crash_point(p->net->im->store, CRASH_PULL_MANIFEST);
 	ES_TRY(oci_manifest_decode(p->a, doc.plain, doc.plain_len, &m));
 	if (!blob_is_digest(m.config.digest))
 		return es_err_new(ES_E_UNSUPPORTED, "digest %s of an image is not supported", m.config.digest);
 	ES_TRY(get_image(p, &m, &f));
 	ES_TRY(add(p, ref, digest, &f, ret_id));
+	crash_point(p->net->im->store, CRASH_PULL_IMAGE);
 	return warn_platform(p, ref, &f.config);
 }
 

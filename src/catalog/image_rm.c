@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "catalog/image_priv.h"
+#include "store/crashpoint.h"
 #include "store/gc.h"
 #include "store/layers.h"
 
@@ -144,6 +145,7 @@ static bool is_single(struct arena *a, const struct image_refs *refs)
 static es_err *untag(struct removal *rm, const struct ref *ref, const char *id)
 {
 	ES_TRY(record_delete(rm->im->store, IMAGE_TAG_KIND, ref_full(rm->a, ref)));
+	crash_point(rm->im->store, CRASH_RMI_UNTAGGED);
 	report(rm, ref_familiar(rm->a, ref), NULL);
 	image_event(rm->im, "untag", id, id);
 	return NULL;
@@ -252,6 +254,7 @@ static es_err *delete_one(struct removal *rm, const char *id, bool force, bool q
 	ES_TRY(image_doc_read(rm->a, &r, &doc));
 	ES_TRY(untag_all(rm, id));
 	ES_TRY(delete_record(rm, id));
+	crash_point(rm->im->store, CRASH_RMI_FORGOTTEN);
 	image_event(rm->im, "delete", id, id);
 	report(rm, NULL, id);
 	ES_TRY(report_layers(rm, doc.layers));
@@ -333,6 +336,7 @@ static es_err *remove_one(struct removal *rm, const char *word)
 static void collect(const struct images *im)
 {
 	log_err(gc_run(im->store, NULL), "collect garbage");
+	crash_point(im->store, CRASH_RMI_COLLECTED);
 }
 
 es_err *image_remove(const struct images *im, struct arena *a, const char *word, bool force, bool noprune, struct field_list *ret)
@@ -401,8 +405,11 @@ es_err *image_prune(const struct images *im, struct arena *a, const struct filte
 	ES_TRY(image_until(f, &until));
 	ES_TRY(record_list(im->store, a, IMAGE_KIND, NULL, &images));
 	/* Children first: the newest are last in the list. */
-	for (size_t i = images.n; i-- > 0;)
+	for (size_t i = images.n; i-- > 0;) {
 		ES_TRY(prune_one(&rm, &images.items[i], f, dangling_only, until));
+		if (rm.n)
+			crash_point(im->store, CRASH_IMAGE_PRUNED);
+	}
 	if (rm.n)
 		collect(im);
 	*ret = (struct docker_image_pruned){ { rm.items, rm.n, rm.n > 0 }, rm.freed };

@@ -16,6 +16,7 @@
 #include "engine/monlink.h"
 #include "catalog/netmgr.h"
 #include "catalog/volume.h"
+#include "store/crashpoint.h"
 #include "store/snapshot.h"
 #include "sys/pidfd.h"
 #include "sys/uds.h"
@@ -848,6 +849,7 @@ static void discard(void *arg)
 
 	log_err(snapshot_remove(c->e->store, SNAPSHOT_CONTAINER, c->id), "container %.12s: remove its layer", c->id);
 	log_err(store_discard(c->e->store, dir), "container %.12s: remove its directory", c->id);
+	crash_point(c->e->store, CRASH_REMOVE_DISCARDED);
 	ctr_unref(c);
 }
 
@@ -869,11 +871,13 @@ es_err *ctr_destroy(struct ctr *c, bool volumes)
 	struct engine *e = c->e;
 
 	ES_TRY(forget_full(c));
+	crash_point(e->store, CRASH_REMOVE_FORGOTTEN);
 	exec_forget_all(c);
 	if (volumes)
 		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
 			if (m->anonymous)
 				es_err_drop(volume_remove(e->volumes, m->name, true));
+	crash_point(e->store, CRASH_REMOVE_VOLUMES);
 	ctr_event(c, "destroy", NULL);
 	defer_add(e->defer, discard, ctr_ref(c));
 	return NULL;
@@ -888,6 +892,7 @@ static es_err *remove_locked(struct ctr *c, bool volumes)
 		err = NULL;
 	} else {
 		ctr_clean_up(c);
+		crash_point(c->e->store, CRASH_REMOVE_CLEANED);
 		err = ctr_destroy(c, volumes);
 	}
 	(void)pthread_mutex_unlock(&c->op);
@@ -980,6 +985,7 @@ es_err *ctr_prune(struct engine *e, struct arena *a, const struct filters *f, ch
 			err = remove_one(c, c->id, false, false);
 		}
 		if (fits && !err) {
+			crash_point(e->store, CRASH_CONTAINER_PRUNED);
 			deleted = strv_arena_add(a, deleted, c->id);
 			bytes += size;
 		}

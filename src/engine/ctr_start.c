@@ -15,6 +15,7 @@
 #include "engine/secprofile.h"
 #include "catalog/volume.h"
 #include "spec/oci_runtime.h"
+#include "store/crashpoint.h"
 #include "store/snapshot.h"
 #include "sys/mount.h"
 
@@ -449,13 +450,14 @@ static const struct start_step {
 	const char *what;
 	es_err *(*go)(struct ctr_start *s);
 	void (*undo)(struct ctr_start *s);
+	enum crash_point done;
 } steps[] = {
-	{ "root file system", start_rootfs, stop_rootfs },
-	{ "volumes", start_volumes, stop_volumes },
-	{ "network", start_network, stop_network },
-	{ "seccomp", start_seccomp, NULL },
-	{ "bundle", start_bundle, stop_bundle },
-	{ "monitor", start_monitor, NULL },
+	{ "root file system", start_rootfs, stop_rootfs, CRASH_START_ROOTFS },
+	{ "volumes", start_volumes, stop_volumes, CRASH_START_VOLUMES },
+	{ "network", start_network, stop_network, CRASH_START_NETWORK },
+	{ "seccomp", start_seccomp, NULL, CRASH_START_SECCOMP },
+	{ "bundle", start_bundle, stop_bundle, CRASH_START_BUNDLE },
+	{ "monitor", start_monitor, NULL, CRASH_START_MONITOR },
 };
 
 static es_err *run_steps(struct ctr_start *s)
@@ -466,6 +468,7 @@ static es_err *run_steps(struct ctr_start *s)
 
 		log_line(LOG_L_DEBUG, "container %.12s: %s: %lld us", s->c->id, steps[i].what,
 			 (long long)(clock_mono_ns() - began) / 1000);
+		crash_point(s->c->e->store, steps[i].done);
 		if (!err)
 			continue;
 		while (i-- > 0)
@@ -518,6 +521,7 @@ es_err *ctr_start_locked(struct ctr *c)
 		return err;
 	}
 	ctr_save_run(c);
+	crash_point(c->e->store, CRASH_START_SAVED);
 	ctr_event_at(c, c->started_at, "start", NULL); /* as the journal has it, so that it is never told twice */
 	return ctr_follow(c);
 }

@@ -11,6 +11,7 @@
 #include "catalog/image_io.h"
 #include "engine/monlink.h"
 #include "spec/oci_runtime.h"
+#include "store/crashpoint.h"
 #include "sys/spawn.h"
 
 /* ---- update ---- */
@@ -161,6 +162,7 @@ es_err *ctr_commit(struct engine *e, struct arena *a, const char *ref, const cha
 	if (pause && c->status == CTR_RUNNING) {
 		ES_TRY(ctr_pause(e, c->id));
 		paused_here = true;
+		crash_point(e->store, CRASH_COMMIT_PAUSED);
 	}
 	err = commit_image(c, a, str_empty(repo) ? NULL : &name, comment, author, changes, override, &id);
 	if (paused_here)

@@ -47,6 +47,7 @@ const struct opt daemon_opts[] = {
 	O_STR(T, bridge, "bridge", 'b', .help = "Bridge for the default network; none: no default network"),
 	O_STR(T, cgroup_parent, "cgroup-parent", 0, .help = "Control group below which containers live"),
 	O_STR(T, config_file, "config-file", 0, .def = DAEMON_CONFIG_FILE, .help = "Configuration file"),
+	O_STR(T, crash_at, "crash-at", 0, .flags = OPT_HIDDEN, .help = "Die at this crash point (tests)"),
 	O_STR(T, data_root, "data-root", 0, .help = "Directory of everything that lasts (default \"" DAEMON_DATA_ROOT "\")"),
 	O_BOOL(T, debug, "debug", 'D', .help = "Log what is done, not only what goes wrong"),
 	O_STR(T, default_runtime, "default-runtime", 0, .help = "Runtime of containers that name none"),
@@ -289,6 +290,7 @@ static void fill_engine(struct daemon_conf *c)
 		.no_new_privileges = c->no_new_privileges,
 		.seccomp_profile = str_eq(c->seccomp_profile, "builtin") ? NULL : c->seccomp_profile,
 		.init_path = c->init_path,
+		.crash_at = c->crash_at,
 		.socket_desc = c->hosts ? c->hosts[0] : "fd://",
 	};
 }

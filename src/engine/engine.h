@@ -40,6 +40,7 @@ struct engine_config {
 	bool no_new_privileges;
 	const char *seccomp_profile; /* path, "unconfined", or NULL for the built-in one */
 	const char *init_path;
+	const char *crash_at;        /* store/crashpoint.h; NULL: none */
 	const char *socket_desc;     /* for info and error texts: "unix:///run/estiba.sock" */
 };
 

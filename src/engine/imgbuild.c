@@ -14,6 +14,7 @@
 #include "catalog/image_net.h"
 #include "engine/steprun.h"
 #include "spec/ref.h"
+#include "store/crashpoint.h"
 #include "store/layerprog.h"
 
 #define LINE_MAX_BYTES (4u << 20)
@@ -219,6 +220,7 @@ static es_err *finish(struct engine *e, struct arena *a, struct talk *t, const s
 		      size_t n)
 {
 	ES_TRY(keep_image(e, a, r, refs, n));
+	crash_point(e->store, CRASH_BUILD_IMAGE);
 	if (t->quiet) {
 		const char *line = arena_printf(a, "%s\n", r->image_id);
 
@@ -263,6 +265,7 @@ es_err *imgbuild_run(struct engine *e, struct arena *a, const struct imgbuild_op
 	es_err *err = open_context(e, a, tar_fd, &name, &fd);
 
 	*ret_code = 0;
+	crash_point(e->store, CRASH_BUILD_CONTEXT);
 	if (!err)
 		err = build(e, a, lease, opts, fd, &t, ret_code);
 	es_close(fd);

@@ -66,6 +66,7 @@ es_err *blob_put(struct store *st, struct lease *lease, const void *bytes, size_
 	ES_TRY(path_of(digest, path));
 	if (!blob_has(st, digest))
 		ES_TRY(es_err_in(file_replace(st->root_fd, path, bytes, n, 0600, true), "keep blob %s", digest));
+	crash_point(st, CRASH_BLOB_KEPT);
 	if (ret_digest)
 		memcpy(ret_digest, digest, sizeof digest);
 	return NULL;

@@ -145,11 +145,13 @@ static es_err *sweep_layer(void *self, const char *hex)
 	goes = !lease_holds(s->st, digest);
 	if (goes) {
 		err = record_delete(s->st, "layer", digest);
+		crash_point(s->st, CRASH_GC_RECORD);
 		if (!err)
 			err = store_discard(s->st, path);
 	}
 	pthread_mutex_unlock(&s->st->content_lock);
 	if (goes && !err) {
+		crash_point(s->st, CRASH_GC_LAYER);
 		s->result->layers++;
 		s->result->bytes += info.content_size;
 	}
@@ -174,6 +176,7 @@ static es_err *sweep_blob(void *self, const char *hex)
 		err = store_discard(s->st, path);
 	pthread_mutex_unlock(&s->st->content_lock);
 	if (goes && !err) {
+		crash_point(s->st, CRASH_GC_BLOB);
 		s->result->blobs++;
 		s->result->bytes += (uint64_t)st.st_size;
 	}
@@ -220,6 +223,7 @@ static es_err *sweep_step(void *self, const char *id)
 static es_err *run(struct store *st, struct sweep *s)
 {
 	ES_TRY(mark_all(st, s->marks));
+	crash_point(st, CRASH_GC_MARKED);
 	ES_TRY(each_name(st, "layers", sweep_layer, s));
 	ES_TRY(each_name(st, "blobs/sha256", sweep_blob, s));
 	return each_name(st, "skel", sweep_skel, s);

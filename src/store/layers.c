@@ -129,8 +129,10 @@ static es_err *publish_new(struct store *st, const char *partial, const struct l
 	struct doc doc = { info->digest, info->size, info->tar_size, info->content_size, info->entries, (char **)implied };
 	es_err *err = NULL;
 
+	crash_point(st, CRASH_LAYER_UNPACKED);
 	if (syncfs(st->root_fd) < 0)
 		return es_err_sys(errno, "sync layer %s", info->diff_id);
+	crash_point(st, CRASH_LAYER_SYNCED);
 	pthread_mutex_lock(&st->content_lock);
 	if (!layers_has(st, info->diff_id)) {
 		/* A directory without a record is what a crash left between the rename and the record. */
@@ -139,11 +141,13 @@ static es_err *publish_new(struct store *st, const char *partial, const struct l
 			err = es_err_sys(errno, "rename to %s", dir);
 		if (!err)
 			err = store_sync_dir(st, "layers");
+		crash_point(st, CRASH_LAYER_RENAMED);
 		field_encode_text(&json, doc_fields, &doc);
 		if (!err)
 			err = es_buf_check(&json);
 		if (!err)
 			err = record_put(st, &(struct record){ .kind = KIND, .id = info->diff_id, .json = es_buf_str(&json) });
+		crash_point(st, CRASH_LAYER_RECORDED);
 	}
 	pthread_mutex_unlock(&st->content_lock);
 	return err;

@@ -97,6 +97,7 @@ struct record_db {
 	struct conn reader;
 	pthread_mutex_t read_lock; /* guards reader */
 
+	struct store *st;
 	struct conn writer; /* the writer thread's own */
 	int64_t next_seq;
 	pthread_t thread;
@@ -378,9 +379,11 @@ static void batch_run(struct record_db *db, struct record_tx *batch)
 	if (!err) {
 		for (struct record_tx *tx = batch; tx; tx = tx->queued)
 			tx->err = tx_run(db, tx);
+		crash_point(db->st, CRASH_RECORD_WRITTEN);
 		err = query_run(&db->writer, Q_COMMIT, NULL, NULL);
 		if (err)
 			es_err_drop(query_run(&db->writer, Q_ROLLBACK, NULL, NULL));
+		crash_point(db->st, CRASH_RECORD_COMMITTED);
 	}
 	for (struct record_tx *tx = batch; err && tx; tx = tx->queued)
 		if (!tx->err)
@@ -469,6 +472,7 @@ es_err *record_db_open(struct store *st)
 	pthread_mutex_init(&db->read_lock, NULL);
 	pthread_mutex_init(&db->queue_lock, NULL);
 	pthread_cond_init(&db->queue_cond, NULL);
+	db->st = st;
 	db->queue_end = &db->queue;
 	ES_TRY(conn_open(st, &db->writer));
 	for (size_t i = 0; i < RECORD_CLASS_N; i++)

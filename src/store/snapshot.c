@@ -123,9 +123,11 @@ es_err *snapshot_prepare(struct store *st, const struct snapshot_spec *spec)
 	for (size_t i = 0; i < strv_len(doc.stack); i++)
 		lease_hold(lease, doc.stack[i]);
 	ES_TRY(doc_write(st, a, spec->kind, spec->id, spec->class, &doc, true));
+	crash_point(st, CRASH_SNAPSHOT_RECORDED);
 	err = stack_open(st, a, spec->stack, true, &l);
 	if (!err)
 		err = make_dirs(st, a, spec, &l);
+	crash_point(st, CRASH_SNAPSHOT_MADE);
 	if (err)
 		es_err_drop(snapshot_remove(st, spec->kind, spec->id));
 	return err;
@@ -165,6 +167,7 @@ es_err *snapshot_remove(struct store *st, enum snapshot_kind kind, const char *i
 		if (unlinkat(st->root_fd, place(a, kind, id, ""), AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != ENOENT)
 			return es_err_sys(errno, "remove %s/%s", st->root, place(a, kind, id, ""));
 	}
+	crash_point(st, CRASH_SNAPSHOT_DISCARDED);
 	return record_delete(st, KIND, record_id(a, kind, id));
 }
 
@@ -176,7 +179,9 @@ es_err *snapshot_freeze(struct store *st, const char *id)
 
 	ES_TRY(doc_read(st, a, SNAPSHOT_STEP, id, &r, &doc));
 	doc.frozen = true;
-	return doc_write(st, a, SNAPSHOT_STEP, id, r.class, &doc, false);
+	ES_TRY(doc_write(st, a, SNAPSHOT_STEP, id, r.class, &doc, false));
+	crash_point(st, CRASH_STEP_FROZEN);
+	return NULL;
 }
 
 es_err *snapshot_paths(struct store *st, struct arena *a, enum snapshot_kind kind, const char *id, struct snapshot_paths *ret)
@@ -231,6 +236,7 @@ es_err *snapshot_to_layer(struct store *st, struct lease *lease, enum snapshot_k
 	if (tar_fd < 0)
 		return es_err_sys(errno, "make a temporary file in %s/partial", st->root);
 	ES_TRY(es_err_in(pack(st, a, upper, tar_fd, &l, &info), "pack the changes of %s %s", kinds[kind].word, id));
+	crash_point(st, CRASH_UPPER_PACKED);
 	if (lseek(tar_fd, 0, SEEK_SET) < 0)
 		return es_err_sys(errno, "rewind");
 	ES_TRY(layers_import(st, lease, tar_fd, &(struct layers_want){ .diff_id = info.diff_id }, ret));

@@ -108,6 +108,7 @@ static void *janitor_main(void *arg)
 		}
 		pthread_mutex_unlock(&st->trash_lock);
 		trash_empty(st);
+		crash_point(st, CRASH_TRASH_EMPTIED);
 		pthread_mutex_lock(&st->trash_lock);
 		st->trash_done = asked;
 		pthread_cond_broadcast(&st->trash_cond);
@@ -123,6 +124,7 @@ es_err *store_discard(struct store *st, const char *path)
 	rand_hex(to + strlen(to), NAME_RANDOM);
 	if (renameat(st->root_fd, path, st->root_fd, to) < 0)
 		return errno == ENOENT ? NULL : es_err_sys(errno, "discard %s/%s", st->root, path);
+	crash_point(st, CRASH_DISCARDED);
 	pthread_mutex_lock(&st->trash_lock);
 	st->trash_asked++;
 	pthread_cond_broadcast(&st->trash_cond);
@@ -210,6 +212,7 @@ static es_err *version_write(struct store *st)
 static es_err *sweep_leftovers(struct store *st)
 {
 	ES_TRY(store_discard(st, "partial"));
+	crash_point(st, CRASH_OPEN_EMPTIED);
 	if (mkdirat(st->root_fd, "partial", 0700) < 0)
 		return es_err_sys(errno, "make %s/partial", st->root);
 	return NULL;
@@ -241,6 +244,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 
 	if (opts->layer_program)
 		st->layer_program = es_xstrdup(opts->layer_program);
+	ES_TRY(crash_arm(st, opts->crash_at));
 	ES_TRY(root_lock(st));
 	ES_TRY(version_read(st, &version));
 	for (size_t i = 0; i < ES_N(root_dirs); i++)
@@ -254,6 +258,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 	ES_TRY(sweep_leftovers(st));
 	ES_TRY(gc_sweep_snapshots(st));
 	ES_TRY(gc_run(st, NULL)); /* content whose record a crash prevented */
+	crash_point(st, CRASH_OPEN_SWEPT);
 	pthread_mutex_lock(&st->trash_lock);
 	st->trash_asked++; /* also what an earlier life left in tmp/ */
 	pthread_cond_broadcast(&st->trash_cond);

@@ -24,6 +24,7 @@ struct store_options {
 	const char *data_root; /* made (0711) when missing; the caller holds the lock that keeps a second program out */
 	const char *exec_root; /* run-state records live here; a tmpfs in real life. Wiped when the boot id has changed */
 	const char *layer_program; /* estiba-layer; NULL: file_companion("estiba-layer") */
+	const char *crash_at; /* crashpoint.h; NULL: none */
 };
 
 /* Errors: ES_E_UNSUPPORTED "… format 7 is newer than 1"; ES_E_CONFLICT when another open store has the database;

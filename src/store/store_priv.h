@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "store/crashpoint.h"
 #include "store/store.h"
 
 #define STORE_DIR_MODE 0711
@@ -32,6 +33,8 @@ struct store {
 	pthread_mutex_t trash_lock;
 	pthread_cond_t trash_cond;
 	unsigned long trash_asked, trash_done; /* discards so far, and how many of them are gone */
+	enum crash_point crash_at;
+	atomic_int crash_left; /* passages until it */
 	atomic_bool closing; /* the janitor stops where it is; the next open goes on */
 };
 
