@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "codec/passwd.h"
 #include "engine/ctr_priv.h"
+#include "engine/secprofile.h"
 #include "spec/oci_runtime.h"
 #include "sys/caps.h"
 #include "sys/cgroup.h"
@@ -125,7 +126,7 @@ char **ctr_caps(struct arena *a, const struct docker_host_config *hc)
 	char **out = NULL;
 
 	for (unsigned cap = 0; cap <= CAPS_LAST; cap++) {
-		bool on = hc->privileged;
+		bool on = hc->privileged && caps_in_bounds(cap);
 
 		for (size_t i = 0; i < ES_N(default_caps); i++)
 			on |= caps_number(default_caps[i]) == (int)cap && !hc->privileged;
@@ -311,7 +312,7 @@ static es_err *process(struct build *b)
 /* ---- namespaces ---- */
 
 /* A namespace of another container, as a descriptor: a path by its pid would be another process's by the time of a restart. */
-static es_err *join_open(struct build *b, const char *mode, enum ns_kind kind, int *ret_fd)
+static es_err *join_open(struct build *b, const char *mode, enum ns_kind kind, int *ret_fd, int64_t *ret_pid)
 {
 	es_autoctr *other = NULL;
 	es_autoclose int fd = -1, proof = -1;
@@ -331,6 +332,7 @@ static es_err *join_open(struct build *b, const char *mode, enum ns_kind kind, i
 	ES_TRY(ns_open(kind, path, &fd));
 	ES_TRY(es_err_in(pidfd_of_proven((pid_t)pid, ticks, &proof), "container %.12s", other->id)); /* it was the same process all the time */
 	*ret_fd = ES_TAKE_FD(fd);
+	*ret_pid = pid;
 	return NULL;
 }
 
@@ -349,10 +351,31 @@ static es_err *give_fd(struct build *b, int fd, const char *use, const char **re
 
 static es_err *join_namespace(struct build *b, const char *mode, enum ns_kind kind, const char **ret_path)
 {
+	int64_t pid;
 	int fd;
 
-	ES_TRY(join_open(b, mode, kind, &fd));
-	return give_fd(b, fd, "runtime", ret_path);
+	ES_TRY(join_open(b, mode, kind, &fd, &pid));
+	if (ctr_runtime_is_ours(b->c))
+		return give_fd(b, fd, "runtime", ret_path);
+	es_close(fd);
+	*ret_path = arena_printf(b->a, "/proc/%lld/ns/%s", (long long)pid, ns_rows[kind].file);
+	return NULL;
+}
+
+/* The one that start_network opened; of another container when MODE says so. */
+static es_err *network_namespace(struct build *b, const char *mode, const char **ret_path)
+{
+	const char *ref = str_after(mode, "container:");
+	es_autoctr *other = NULL;
+
+	if (ctr_runtime_is_ours(b->c)) {
+		*ret_path = arena_printf(b->a, "/proc/self/fd/%d", CTR_FD_NETNS);
+		return NULL;
+	}
+	if (ref)
+		ES_TRY(ctr_find(b->c->e, ref, &other));
+	*ret_path = arena_printf(b->a, "%s/netns/%s", b->c->e->cfg->exec_root, other ? other->id : b->c->id);
+	return NULL;
 }
 
 static es_err *namespaces(struct build *b)
@@ -378,7 +401,7 @@ static es_err *namespaces(struct build *b)
 		if (strcmp(mode, "host") == 0)
 			continue;
 		if (rows[i].kind == NS_NET && b->s->netns_fd >= 0)
-			path = arena_printf(b->a, "/proc/self/fd/%d", CTR_FD_NETNS);
+			ES_TRY(network_namespace(b, mode, &path));
 		else if (str_starts(mode, "container:"))
 			ES_TRY(join_namespace(b, mode, rows[i].kind, &path));
 		list[n++] = (struct oci_namespace){ .type = ns_rows[rows[i].kind].name, .path = path };
@@ -394,9 +417,12 @@ static es_err *join_shm(struct build *b, const char *ipc)
 {
 	es_autoclose int ns = -1;
 	const char *path;
+	int64_t pid;
 	int fd;
 
-	ES_TRY(join_open(b, ipc, NS_MOUNT, &ns));
+	if (!ctr_runtime_is_ours(b->c)) /* a mount of another namespace has no path */
+		return es_err_new(ES_E_UNSUPPORTED, "--ipc %s needs this engine's own runtime", ipc);
+	ES_TRY(join_open(b, ipc, NS_MOUNT, &ns, &pid));
 	ES_TRY(es_err_in(mntns_clone(ns, "/dev/shm", &fd), "/dev/shm of the other container"));
 	ES_TRY(give_fd(b, fd, "mount", &path));
 	add_mount(b, "/dev/shm", "bind", path, "bind,rprivate");
@@ -848,6 +874,19 @@ static bool systempaths_unconfined(const struct docker_host_config *hc)
 	return strv_has(hc->security_opt, "systempaths=unconfined");
 }
 
+static es_err *seccomp_profile(struct build *b)
+{
+	struct oci_seccomp *s = ARENA_NEW(b->a, struct oci_seccomp);
+	struct json *doc;
+
+	ES_TRY(secprofile_of(b->c->e, b->a, b->hc, ctr_caps(b->a, b->hc), &doc));
+	if (!doc)
+		return NULL;
+	ES_TRY(field_decode(b->a, oci_seccomp_fields, doc, s));
+	b->spec->linux_->seccomp = s;
+	return NULL;
+}
+
 es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct oci_spec *ret)
 {
 	struct build b = { .c = c, .a = a, .s = s, .spec = ret, .cfg = c->rec->config, .hc = c->rec->host_config };
@@ -881,6 +920,8 @@ es_err *ctr_oci_spec(struct ctr *c, struct arena *a, struct ctr_start *s, struct
 	ret->annotations = field_map_new(a);
 	FIELD_MAP_EACH(at, b.hc->annotations)
 		field_map_put(a, ret->annotations, at->key, at->value);
+	if (!ctr_runtime_is_ours(c))
+		return seccomp_profile(&b);
 	field_map_put(a, ret->annotations, OCI_RUNTIME_ROOTFS_FD, arena_printf(a, "%d", CTR_FD_ROOTFS));
 	if (s->seccomp_fd >= 0)
 		field_map_put(a, ret->annotations, OCI_RUNTIME_SECCOMP_FD, arena_printf(a, "%d", CTR_FD_SECCOMP));

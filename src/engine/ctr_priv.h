@@ -218,6 +218,14 @@ void ctr_wait_monitor(struct ctr *c);
 void ctr_clean_up(struct ctr *c);
 char *ctr_run_dir(const struct ctr *c); /* "c/ID", heap */
 
+/* --- ctr_runtime.c --- */
+/* Whether estiba-run runs C, which takes descriptors; another one of `runtimes` gets paths, and profiles instead of filters. */
+bool ctr_runtime_is_ours(const struct ctr *c);
+const char *ctr_runtime_path(const struct ctr *c);
+/* For another runtime: attach the root file system where config.json says it is, and take it away again. For ours nothing. */
+es_err *ctr_runtime_attach(struct ctr *c, int rootfs_fd) ES_CHECKED;
+void ctr_runtime_detach(struct ctr *c);
+
 /* --- ctr_recover.c --- */
 /* What a lost monitor left of the run of ID in the runtime and the cgroups; nothing to do after every other run. C: NULL when no
  * container has that id. */

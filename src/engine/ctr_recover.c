@@ -59,11 +59,10 @@ static void remove_cgroup(struct ctr *c)
 void ctr_purge(struct engine *e, const char *id, struct ctr *c)
 {
 	es_autofree char *dir = es_xasprintf("run/%s", id);
-	const char *other = c ? field_map_get(e->cfg->runtimes, c->rec->host_config->runtime) : NULL;
 
 	if (faccessat(e->exec_root_fd, dir, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	runtime_delete(e, other ? other : e->run_program, id);
+	runtime_delete(e, c ? ctr_runtime_path(c) : e->run_program, id);
 	log_err(file_remove_tree(e->exec_root_fd, dir), "remove %s", dir); /* of a runtime that was killed before it had a state */
 	if (c)
 		remove_cgroup(c);

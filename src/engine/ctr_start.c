@@ -52,12 +52,15 @@ static void give_fd_as(struct ctr_start *s, int fd, int to, const char *use)
 static es_err *start_rootfs(struct ctr_start *s)
 {
 	ES_TRY(snapshot_mount(s->c->e->store, SNAPSHOT_CONTAINER, s->c->id, &s->rootfs_fd));
+	if (!ctr_runtime_is_ours(s->c))
+		return ctr_runtime_attach(s->c, s->rootfs_fd);
 	give_fd_as(s, s->rootfs_fd, CTR_FD_ROOTFS, "rootfs");
 	return NULL;
 }
 
 static void stop_rootfs(struct ctr_start *s)
 {
+	ctr_runtime_detach(s->c);
 	es_close(s->rootfs_fd);
 	s->rootfs_fd = -1;
 }
@@ -78,6 +81,8 @@ static es_err *give_subpath(struct ctr_start *s, const struct ctr_mount *m, int 
 {
 	int clone, number;
 
+	if (!ctr_runtime_is_ours(s->c))
+		return es_err_new(ES_E_UNSUPPORTED, "a directory of volume %s (subpath) needs this engine's own runtime", m->name);
 	ES_TRY(mount_clone(fd, "", true, &clone));
 	number = ctr_give_fd(s, clone, "mount", true);
 	if (number < 0) {
@@ -196,7 +201,7 @@ static es_err *start_network(struct ctr_start *s)
 	in.join_id = joined;
 	ES_TRY(netmgr_up(c->e->nets, s->a, &in, &box));
 	s->netns_fd = ES_TAKE_FD(box.netns_fd);
-	if (s->netns_fd >= 0)
+	if (s->netns_fd >= 0 && ctr_runtime_is_ours(c))
 		give_fd_as(s, s->netns_fd, CTR_FD_NETNS, "runtime");
 	for (size_t i = 0; i < box.n_hold; i++)
 		if (ctr_give_fd(s, box.hold_fds[i], "hold", true) >= 0)
@@ -214,6 +219,8 @@ static es_err *start_network(struct ctr_start *s)
 
 static es_err *start_seccomp(struct ctr_start *s)
 {
+	if (!ctr_runtime_is_ours(s->c))
+		return NULL; /* it gets the profile in config.json */
 	ES_TRY(secprofile_filter(s->c->e, s->a, s->c->rec->host_config, ctr_caps(s->a, s->c->rec->host_config), &s->seccomp_fd));
 	if (s->seccomp_fd >= 0)
 		give_fd_as(s, s->seccomp_fd, CTR_FD_SECCOMP, "runtime");
@@ -351,13 +358,6 @@ static void attach_pending(struct ctr_start *s, struct mon_spec *spec)
 	spec->attach = (struct field_list){ .items = list, .n = n, .set = true };
 }
 
-static const char *runtime_path(struct engine *e, const char *name)
-{
-	const char *other = field_map_get(e->cfg->runtimes, name);
-
-	return other ? other : e->run_program;
-}
-
 static es_err *monitor_spec(struct ctr_start *s, struct mon_spec *spec)
 {
 	struct ctr *c = s->c;
@@ -373,7 +373,7 @@ static es_err *monitor_spec(struct ctr_start *s, struct mon_spec *spec)
 		ES_TRY(signame_parse(cfg->stop_signal, &signal));
 	*spec = (struct mon_spec){
 		.version = MON_VERSION, .kind = "container", .id = c->id, .container_id = c->id,
-		.runtime = runtime_path(e, hc->runtime), .bundle = s->run_dir, .tty = cfg->tty, .open_stdin = cfg->open_stdin,
+		.runtime = ctr_runtime_path(c), .bundle = s->run_dir, .tty = cfg->tty, .open_stdin = cfg->open_stdin,
 		.stdin_once = cfg->stdin_once, .uid = s->uid, .gid = s->gid,
 		.restart = { hc->restart_policy.name, hc->restart_policy.maximum_retry_count }, .stop_signal = signal,
 		.single_run = hc->auto_remove,
@@ -540,6 +540,7 @@ void ctr_clean_up(struct ctr *c)
 	rootfs_fd = ES_TAKE_FD(c->rootfs_fd);
 	c->unclean = false;
 	(void)pthread_mutex_unlock(&c->lock);
+	ctr_runtime_detach(c);
 	release_volumes(c, run_dirfd < 0); /* without a run there was nothing mounted that anybody was told of */
 	es_close(run_dirfd);
 	es_close(rootfs_fd); /* the last umount of an overlay syncs its file system: here nobody waits for it */

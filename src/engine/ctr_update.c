@@ -24,7 +24,7 @@ static es_err *write_limits(struct ctr *c, struct arena *a, const struct docker_
 	char *root = arena_printf(a, "%s/run", c->e->cfg->exec_root);
 	const char *argv[] = { "estiba-run", "--root", root, "update", "--resources", "-", c->id, NULL };
 	const struct spawn_fd fds[] = { { in, 0 }, { out, 2 } };
-	const struct spawn s = { .path = c->e->run_program, .argv = argv, .fds = fds, .n_fds = ES_N(fds) };
+	const struct spawn s = { .path = ctr_runtime_path(c), .argv = argv, .fds = fds, .n_fds = ES_N(fds) };
 	es_autofree char *error = NULL;
 	int status;
 

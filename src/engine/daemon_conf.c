@@ -132,6 +132,15 @@ static bool is_not_here(const char *name)
 	return false;
 }
 
+static es_err *runtime_text(const struct json *v, const char **ret)
+{
+	JSON_EACH(at, v)
+		if (!str_eq(at->key, "path"))
+			return es_err_new(ES_E_INVALID, "%s is not supported", at->key);
+	*ret = json_str(json_get(v, "path"));
+	return *ret && **ret == '/' ? NULL : es_err_new(ES_E_INVALID, "path must be absolute");
+}
+
 /* One value of the file as a user would write it behind the option. KEY: its member name, for objects. */
 static es_err *value_text(struct arena *a, const char *option, const struct json *v, const char **ret)
 {
@@ -140,7 +149,7 @@ static es_err *value_text(struct arena *a, const char *option, const struct json
 	else if (v->type == JSON_BOOL)
 		*ret = v->boolean ? "true" : "false";
 	else if (v->type == JSON_OBJECT && str_eq(option, "add-runtime"))
-		*ret = json_str(json_get(v, "path"));
+		return runtime_text(v, ret);
 	else if (v->type == JSON_OBJECT && str_eq(option, "default-ulimit"))
 		*ret = arena_printf(a, "%lld:%lld", (long long)json_i64(json_get(v, "Soft"), -1),
 				    (long long)json_i64(json_get(v, "Hard"), -1));

@@ -455,7 +455,7 @@ static es_err *spawn(struct exec *x, struct arena *a, const char *detach_keys, i
 	};
 	const struct spawn_fd fd = { client_fd, CTR_FD_MORE };
 	struct mon_spec spec = {
-		.version = MON_VERSION, .kind = "exec", .id = x->id, .container_id = x->c->id, .runtime = e->run_program,
+		.version = MON_VERSION, .kind = "exec", .id = x->id, .container_id = x->c->id, .runtime = ctr_runtime_path(x->c),
 		.tty = req->tty, .open_stdin = req->attach_stdin, .stdin_once = true,
 		.attach = { .items = &attach, .n = client_fd >= 0, .set = true },
 	};

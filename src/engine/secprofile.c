@@ -293,13 +293,12 @@ static es_err *compiled(struct engine *e, struct arena *a, const struct json *do
 	return NULL;
 }
 
-es_err *secprofile_filter(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, int *ret_fd)
+es_err *secprofile_of(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, struct json **ret)
 {
 	const char *profile = NULL;
 	es_autofree char *file_text = NULL;
-	struct json *doc;
 
-	*ret_fd = -1;
+	*ret = NULL;
 	for (char **at = hc->security_opt; at && *at; at++)
 		if (str_starts(*at, "seccomp="))
 			profile = *at + strlen("seccomp=");
@@ -315,6 +314,14 @@ es_err *secprofile_filter(struct engine *e, struct arena *a, const struct docker
 		ES_TRY(es_err_in(file_read(AT_FDCWD, profile, PROFILE_MAX, &file_text, NULL), "seccomp profile"));
 		profile = file_text;
 	}
-	ES_TRY(secprofile_document(a, profile, caps, &doc));
-	return compiled(e, a, doc, ret_fd);
+	return secprofile_document(a, profile, caps, ret);
+}
+
+es_err *secprofile_filter(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, int *ret_fd)
+{
+	struct json *doc;
+
+	*ret_fd = -1;
+	ES_TRY(secprofile_of(e, a, hc, caps, &doc));
+	return doc ? compiled(e, a, doc, ret_fd) : NULL;
 }

@@ -92,6 +92,7 @@ static struct docker_host_config *host_config(struct steprun *r)
 		.cgroup_parent = l->cgroup_parent, .extra_hosts = (char **)r->step->extra_hosts,
 	};
 	ctr_fill_defaults(r->e, r->a, hc);
+	hc->runtime = ""; /* ours, whatever containers have */
 	return hc;
 }
 

@@ -48,6 +48,11 @@ uint64_t caps_set(char *const *list, const char **ret_unknown)
 	return set;
 }
 
+bool caps_in_bounds(unsigned number)
+{
+	return prctl(PR_CAPBSET_READ, (unsigned long)number, 0ul, 0ul, 0ul) == 1;
+}
+
 es_err *caps_keep(void)
 {
 	return prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ? es_err_sys(errno, "keep capabilities") : NULL;

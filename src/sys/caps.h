@@ -19,6 +19,8 @@ int caps_number(const char *name);
 const char *caps_name(unsigned number);
 /* Names to a set; names that are unknown are skipped and, when RET_UNKNOWN is given, the first is told there. */
 uint64_t caps_set(char *const *names, const char **ret_unknown);
+/* In the bounding set of the caller: what it can hand on at all. */
+bool caps_in_bounds(unsigned number);
 /* The calling thread keeps its permitted set over setuid(2) until caps_apply() or exec. */
 es_err *caps_keep(void) ES_CHECKED;
 /* Drop from the bounding set all that is not in C->bounding: needs CAP_SETPCAP, so before the user changes. */
