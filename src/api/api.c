@@ -5,6 +5,7 @@
 #include "api/api_priv.h"
 #include "api/reply.h"
 #include "api/route.h"
+#include "api/wsattach.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -13,11 +14,14 @@ struct api *api_new(struct engine *e)
 	struct api *api = ES_NEW(struct api);
 
 	api->engine = e;
+	api->wsattachs = wsattachs_new();
 	return api;
 }
 
 void api_free(struct api *api)
 {
+	if (api)
+		wsattachs_free(api->wsattachs);
 	free(api);
 }
 

@@ -6,4 +6,5 @@
 
 struct api {
 	struct engine *engine;
+	struct wsattachs *wsattachs;
 };

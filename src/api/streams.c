@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* streams.c: answers that last: attach, wait, events, stats. None of them holds a thread while nothing happens. */
 #include <stdatomic.h>
+#include <sys/socket.h>
 
+#include "api/api_priv.h"
 #include "api/reply.h"
 #include "api/route.h"
 #include "api/takeover.h"
+#include "api/wsattach.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "engine/ctr.h"
 #include "engine/events.h"
+#include "wire/websocket.h"
 
 #define EVENT_MAX 65536   /* bytes of one event */
 #define SAMPLE_MAX 262144 /* bytes of one sample of stats */
@@ -63,6 +67,51 @@ static es_err *attach(struct req *r)
 		return err;
 	}
 	ctr_attach(r->engine, r->args[0], &o, t.fd, t.early, t.early_len);
+	return NULL;
+}
+
+/* Browsers' way: the streams are not told apart. Before 1.42 all of them were meant. */
+static es_err *attach_ws(struct req *r)
+{
+	bool all = r->version < 142;
+	struct ctr_attach_opts o = {
+		.stdin_on = all || req_bool(r, "stdin", false),
+		.stdout_on = all || req_bool(r, "stdout", false),
+		.stderr_on = all || req_bool(r, "stderr", false),
+		.logs = req_bool(r, "logs", false),
+		.stream = req_bool(r, "stream", false),
+		.detach_keys = req_query(r, "detachKeys"),
+	};
+	struct wsattach w = { .binary = r->version >= 128 };
+	char accept[WEBSOCKET_ACCEPT_MAX];
+	struct takeover t;
+	bool tty;
+	int pair[2];
+	es_err *err;
+
+	ES_TRY(websocket_accept(http_call_head(r->call), accept));
+	ES_TRY(ctr_attach_check(r->engine, r->args[0], &o, &tty));
+	err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0 ? es_err_sys(errno, "socket pair") : NULL;
+	if (err) {
+		ctr_attach_cancel(r->engine, r->args[0]);
+		return err;
+	}
+	drop_fields(r);
+	w.stream_fd = pair[0];
+	w.framed = !tty;
+	err = takeover_websocket(r, &t);
+	if (err) {
+		es_close(pair[0]);
+	} else {
+		w.client_fd = t.fd; /* a client that speaks before it has its answer is none of ours: T.early is left out */
+		err = wsattach_start(r->api->wsattachs, &w);
+	}
+	if (err) {
+		es_close(pair[1]);
+		ctr_attach_cancel(r->engine, r->args[0]);
+		return err;
+	}
+	ctr_attach(r->engine, r->args[0], &o, pair[1], NULL, 0);
 	return NULL;
 }
 
@@ -282,6 +331,7 @@ static es_err *stats(struct req *r)
 
 const struct route routes_streams[] = {
 	{ "POST", "/containers/{}/attach", 0, attach },
+	{ "GET", "/containers/{}/attach/ws", 0, attach_ws },
 	{ "POST", "/containers/{}/wait", 0, wait_ },
 	{ "GET", "/containers/{}/stats", 0, stats },
 	{ "GET", "/events", 0, events },
