@@ -801,7 +801,7 @@ void ctr_oci_limits(struct arena *a, const struct docker_host_config *hc, struct
 	r->cpu = cpu;
 	if (hc->pids_limit.set) {
 		r->pids = ARENA_NEW(a, struct oci_pids);
-		r->pids->limit = hc->pids_limit.v;
+		r->pids->limit = (struct field_opt_i64){ true, hc->pids_limit.v > 0 ? hc->pids_limit.v : -1 };
 	}
 }
 

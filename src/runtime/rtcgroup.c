@@ -244,40 +244,42 @@ static es_err *throttle(const struct cgroup *cg, const struct throttle *t)
 	return NULL;
 }
 
-/* The file of the BFQ scheduler, else that of CFQ's time (v1) or of iocost (v2). */
-static es_err *put_weight(const struct cgroup *cg, const char *const files[2], int64_t v)
+/* WEIGHT (OCI's, 10..1000) of DEVICE ("8:0 ") or, for "", of all: into the file of the BFQ scheduler, which has the same scale,
+ * else that of CFQ's time (v1) or of iocost (v2). */
+static es_err *put_weight(const struct cgroup *cg, const char *device, int64_t weight)
 {
-	const char *controller = cgroup_is_v2(cg) ? "io" : "blkio";
-	es_err *err = cgroup_put_i64(cg, controller, files[0], v);
+	static const char *const v1[2][2] = { { "blkio.bfq.weight", "blkio.weight" }, { "blkio.bfq.weight_device", "blkio.weight_device" } };
+	bool v2 = cgroup_is_v2(cg);
+	const char *controller = v2 ? "io" : "blkio";
+	char text[80];
+	es_err *err;
 
+	snprintf(text, sizeof text, "%s%lld", device, (long long)weight);
+	err = cgroup_put(cg, controller, v2 ? "io.bfq.weight" : v1[*device != 0][0], text);
 	if (!err || es_err_errno(err) != ENOENT)
 		return err;
 	es_err_drop(err);
-	return cgroup_put_i64(cg, controller, files[1], v);
+	if (v2)
+		snprintf(text, sizeof text, "%s%llu", device, (unsigned long long)rtcgroup_io_weight((uint64_t)weight));
+	return cgroup_put(cg, controller, v2 ? "io.weight" : v1[*device != 0][1], text);
 }
 
 static es_err *apply_block_io(const struct cgroup *cg, const struct oci_block_io *b)
 {
-	static const char *const v1[2] = { "blkio.bfq.weight", "blkio.weight" }, *const v2[2] = { "io.bfq.weight", "io.weight" };
-	char text[64];
+	char text[64], device[48];
 
 	if (!b)
 		return NULL;
 	if (b->weight.set && b->weight.v)
-		ES_TRY(cgroup_is_v2(cg) ? put_weight(cg, v2, (int64_t)rtcgroup_io_weight((uint64_t)b->weight.v))
-					: put_weight(cg, v1, b->weight.v));
+		ES_TRY(put_weight(cg, "", b->weight.v));
 	if (b->leaf_weight.set && b->leaf_weight.v)
 		ES_TRY(cgroup_put_i64(cg, "blkio", "blkio.leaf_weight", b->leaf_weight.v));
 	FIELD_LIST_EACH(const struct oci_weight_device, d, &b->weight_device) {
-		if (d->weight.set) {
-			snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor,
-				 (long long)d->weight.v);
-			ES_TRY(cgroup_is_v2(cg) ? cgroup_put(cg, "io", "io.bfq.weight", text)
-						: cgroup_put(cg, "blkio", "blkio.weight_device", text));
-		}
+		snprintf(device, sizeof device, "%lld:%lld ", (long long)d->major, (long long)d->minor);
+		if (d->weight.set)
+			ES_TRY(put_weight(cg, device, d->weight.v));
 		if (d->leaf_weight.set) {
-			snprintf(text, sizeof text, "%lld:%lld %lld", (long long)d->major, (long long)d->minor,
-				 (long long)d->leaf_weight.v);
+			snprintf(text, sizeof text, "%s%lld", device, (long long)d->leaf_weight.v);
 			ES_TRY(es_err_in(cgroup_put(cg, "blkio", "blkio.leaf_weight_device", text),
 					 "weightDevice.leafWeight"));
 		}
@@ -386,11 +388,12 @@ static es_err *apply_devices(const struct cgroup *cg, const struct field_list *l
 
 /* ---- the rest ---- */
 
+/* Less than the one process that is the container cannot be meant by 0; both systemd and runc take it for 1. */
 static es_err *apply_pids(const struct cgroup *cg, const struct oci_pids *p)
 {
-	if (!p || p->limit == 0)
+	if (!p || !p->limit.set)
 		return NULL;
-	return put_max(cg, "pids", "pids.max", p->limit);
+	return put_max(cg, "pids", "pids.max", p->limit.v == 0 ? 1 : p->limit.v);
 }
 
 static es_err *apply_hugepages(const struct cgroup *cg, const struct field_list *list)

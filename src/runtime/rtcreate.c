@@ -96,9 +96,26 @@ static es_err *prepare_scope(struct creation *c, const char **ret_path)
 	return NULL;
 }
 
+/* A group that was there before us may be taken only when nothing is in it: its processes would be killed with the container, and
+ * in one that is frozen the container would never start. */
+static es_err *check_found_cgroup(const struct cgroup *cg)
+{
+	es_autofree pid_t *pids = NULL;
+	size_t n = 0;
+
+	if (cgroup_is_frozen(cg))
+		return es_err_new(ES_E_CONFLICT, "container's cgroup unexpectedly frozen: %s", cgroup_path(cg));
+	ES_TRY(cgroup_procs(cg, &pids, &n));
+	if (n)
+		return es_err_new(ES_E_CONFLICT, "container's cgroup is not empty: %zu process(es) found in %s", n, cgroup_path(cg));
+	return NULL;
+}
+
 static es_err *prepare_cgroup(struct creation *c)
 {
 	const char *path = c->spec.linux_->cgroups_path;
+	es_autocgroup *cg = NULL;
+	es_err *err = NULL;
 
 	ES_TRY(cgroup_host_load(&c->cgroup_host));
 	c->in.cgroup_host = &c->cgroup_host;
@@ -110,8 +127,14 @@ static es_err *prepare_cgroup(struct creation *c)
 		path = c->o->id;
 	else if (strchr(path, ':'))
 		return es_err_new(ES_E_INVALID, "linux.cgroupsPath: \"%s\" is for the systemd driver (--systemd-cgroup)", path);
-	ES_TRY(cgroup_create(&c->cgroup_host, path, &c->cgroup));
-	c->in.cgroup = c->cgroup;
+	ES_TRY(cgroup_create(&c->cgroup_host, path, &cg));
+	if (c->o->cgroup_driver != RTCGROUP_SYSTEMD && cgroup_existed(cg)) /* systemd's scope has the helper in it */
+		err = check_found_cgroup(cg);
+	if (err) {
+		cgroup_unmake(cg);
+		return err;
+	}
+	c->in.cgroup = c->cgroup = ES_TAKE(cg); /* from here on undone on failure */
 	c->state.cgroup = cgroup_path(c->cgroup);
 	return rtcgroup_apply(c->cgroup, c->spec.linux_->resources, true);
 }

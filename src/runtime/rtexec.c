@@ -69,8 +69,7 @@ static es_err *become_child(struct joining *j)
 	if (j->console >= 0)
 		ES_TRY(es_err_in(rtconsole_take(j->console, &j->process, false), "terminal"));
 	ES_TRY(rtproc_own_stdio(&j->proc));
-	ES_TRY(rtproc_become(&j->proc));
-	ES_TRY(rtproc_lookup(&j->proc, &command));
+	ES_TRY(rtproc_become(&j->proc, &command));
 	j->at_exec = true;
 	return rtproc_exec(&j->proc, command);
 }
@@ -131,6 +130,8 @@ static void add_caps(struct arena *a, char **caps, struct oci_process *p)
 		c->bounding = strv_arena_add(a, c->bounding, *caps);
 		c->effective = strv_arena_add(a, c->effective, *caps);
 		c->permitted = strv_arena_add(a, c->permitted, *caps);
+		if (c->inheritable && c->inheritable[0]) /* a container that uses ambient capabilities */
+			c->ambient = strv_arena_add(a, c->ambient, *caps);
 	}
 }
 

@@ -143,7 +143,8 @@ static es_err *sysctls(struct work *w)
 /* ---- the root file system ---- */
 
 /* Shared: the container's root, and binds that ask for it stay peers of the host's mounts. What else is mounted from here on must
- * not show on the host, so its mounts become masters of ours all the same. */
+ * not show on the host, so its mounts become masters of ours all the same. Unbindable: only the root, in the end, for what the
+ * container is made of has to be bound. */
 static es_err *propagation(struct work *w)
 {
 	uint64_t p = rtmount_propagation(w->in->spec->linux_->rootfs_propagation);
@@ -152,7 +153,7 @@ static es_err *propagation(struct work *w)
 	w->mounts.bundle = w->in->state->bundle;
 	if (p == MS_SHARED)
 		ES_TRY(rtmount_take_shared(&w->mounts, w->in->spec));
-	return mount_propagate_all(p && p != MS_SHARED ? p : MS_SLAVE);
+	return mount_propagate_all(p == MS_PRIVATE || p == MS_UNBINDABLE ? MS_PRIVATE : MS_SLAVE);
 }
 
 /* The descriptor's owner keeps his mount, for a restart, where the kernel lets a detached mount be cloned (6.15). */
@@ -317,8 +318,7 @@ static es_err *start_hooks(struct work *w)
 static es_err *become(struct work *w)
 {
 	ES_TRY(need_go(w));
-	ES_TRY(rtproc_become(&w->in->proc));
-	return rtproc_lookup(&w->in->proc, &w->command);
+	return rtproc_become(&w->in->proc, &w->command);
 }
 
 static const struct step {

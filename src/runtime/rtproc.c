@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -59,6 +60,9 @@ static void prepare_caps(const struct oci_caps *c, struct rtproc *r)
 		.inheritable = cap_set(c->inheritable, "inheritable"),
 		.ambient = cap_set(c->ambient, "ambient"),
 	};
+	for (unsigned i = 0; i <= CAPS_LAST; i++)
+		if (r->caps.ambient & ~(r->caps.inheritable & r->caps.permitted) & (UINT64_C(1) << i))
+			log_line(LOG_L_WARN, "can't raise ambient capability %s: it is not both inheritable and permitted", caps_name(i));
 }
 
 static es_err *prepare_label(struct arena *a, struct rtproc *r)
@@ -391,35 +395,6 @@ static es_err *write_label(const struct rtproc *r)
 	return es_err_in(file_write_all(r->lsm_fd, r->lsm_text, strlen(r->lsm_text)), "security label");
 }
 
-es_err *rtproc_become(struct rtproc *r)
-{
-	bool in_cwd = false;
-	char why[128];
-
-	ES_TRY(own_keyring(r->keyring));
-	ES_TRY(write_label(r));
-	set_home(r);
-	clone_default_signals();
-	if (r->p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return es_err_sys(errno, "no_new_privs");
-	if (r->seccomp && !r->p->no_new_privileges)
-		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
-	ES_TRY(enter_cwd(r, &in_cwd));
-	if (r->has_caps) {
-		ES_TRY(caps_limit(&r->caps));
-		ES_TRY(caps_keep());
-	}
-	ES_TRY(set_user(r));
-	ES_TRY(enter_cwd(r, &in_cwd));
-	if (!in_cwd)
-		return es_err_new(ES_E_FORBIDDEN, "chdir to cwd (\"%s\") set in config.json failed: %s", r->p->cwd,
-				  lower_error(errno, why, sizeof why));
-	if (r->has_caps)
-		ES_TRY(caps_apply(&r->caps));
-	umask(r->p->user.umask.set ? (mode_t)r->p->user.umask.v : 022);
-	return NULL;
-}
-
 /* ---- the command ---- */
 
 /* 0, or why PATH cannot be executed. */
@@ -436,7 +411,7 @@ static int exec_problem(const char *path)
 	return S_ISREG(st.st_mode) ? 0 : EACCES;
 }
 
-es_err *rtproc_lookup(const struct rtproc *r, char **ret_path)
+static es_err *find_command(const struct rtproc *r, char **ret_path)
 {
 	const char *name = r->p->args[0], *path = strv_env_get(r->env, "PATH");
 	char why[128];
@@ -467,6 +442,52 @@ es_err *rtproc_lookup(const struct rtproc *r, char **ret_path)
 			return es_err_new(ES_E_SYSTEM, "exec: \"%s\": stat %s: %s", name, try, lower_error(problem, why, sizeof why));
 	}
 	return es_err_new(ES_E_INVALID, "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+/* ---- becoming the container's ---- */
+
+/* Without capabilities in config.json root keeps all and others have none, as after any change of user. */
+static bool has_all_caps(const struct rtproc *r)
+{
+	return !r->has_caps && r->p->user.uid == 0;
+}
+
+es_err *rtproc_become(struct rtproc *r, char **ret_command)
+{
+	bool in_cwd = false, filter = r->seccomp && !r->p->no_new_privileges;
+	es_autofree char *command = NULL;
+	char why[128];
+
+	ES_TRY(own_keyring(r->keyring));
+	ES_TRY(write_label(r));
+	set_home(r);
+	clone_default_signals();
+	if (r->p->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return es_err_sys(errno, "no_new_privs");
+	ES_TRY(enter_cwd(r, &in_cwd));
+	if (r->has_caps)
+		ES_TRY(caps_limit(&r->caps));
+	ES_TRY(caps_keep());
+	ES_TRY(set_user(r));
+	ES_TRY(enter_cwd(r, &in_cwd));
+	if (!in_cwd)
+		return es_err_new(ES_E_FORBIDDEN, "chdir to cwd (\"%s\") set in config.json failed: %s", r->p->cwd,
+				  lower_error(errno, why, sizeof why));
+	umask(r->p->user.umask.set ? (mode_t)r->p->user.umask.v : 022);
+	if (filter) {
+		if (!has_all_caps(r))
+			ES_TRY(caps_wear(r->caps.effective & r->caps.permitted));
+		ES_TRY(find_command(r, &command));
+		if (!has_all_caps(r))
+			ES_TRY(caps_wear(UINT64_C(1) << CAP_SYS_ADMIN));
+		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
+	}
+	if (!has_all_caps(r))
+		ES_TRY(caps_apply(&r->caps)); /* all zero when there are none */
+	if (!filter)
+		ES_TRY(find_command(r, &command));
+	*ret_command = ES_TAKE(command);
+	return NULL;
 }
 
 es_err *rtproc_exec(const struct rtproc *r, const char *path)

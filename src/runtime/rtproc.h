@@ -39,10 +39,9 @@ es_err *rtproc_seal_fds(const struct rtproc *r) ES_CHECKED;
 es_err *rtproc_limits(struct rtproc *r, int proc) ES_CHECKED;
 /* Standard streams belong to the container's user, so that re-opening /dev/stdout works for him. */
 es_err *rtproc_own_stdio(const struct rtproc *r) ES_CHECKED;
-/* Keyring, working directory, capabilities, user, no_new_privs, seccomp: afterwards the process is the container's.
- * With no_new_privs the filter waits for rtproc_exec, so that it need not allow what happens here. */
-es_err *rtproc_become(struct rtproc *r) ES_CHECKED;
-/* Find the command as the container's user; the text is runc's: exec: "x": executable file not found in $PATH. */
-es_err *rtproc_lookup(const struct rtproc *r, char **ret_path) ES_CHECKED;
+/* Keyring, working directory, user, command, seccomp, capabilities: afterwards the process is the container's, and *RET_COMMAND (heap)
+ * what it executes; that is looked for with the container's rights, and runc's text says why it cannot be: exec: "x": executable
+ * file not found in $PATH. The filter comes after all that, so that it need not allow it; with no_new_privs it waits for rtproc_exec. */
+es_err *rtproc_become(struct rtproc *r, char **ret_command) ES_CHECKED;
 /* Does not return unless it fails. */
 es_err *rtproc_exec(const struct rtproc *r, const char *path) ES_CHECKED;

@@ -190,7 +190,8 @@ es_err *rtspec_resources(struct arena *a, const struct rtargs *args, struct oci_
 	c->mems = args->cpuset_mems;
 	if (args->pids_limit) {
 		r->pids = ARENA_NEW(a, struct oci_pids);
-		ES_TRY(es_err_in(str_to_i64(args->pids_limit, 10, &r->pids->limit), "--pids-limit"));
+		ES_TRY(es_err_in(str_to_i64(args->pids_limit, 10, &r->pids->limit.v), "--pids-limit"));
+		r->pids->limit.set = true;
 	}
 	return NULL;
 }

@@ -158,7 +158,7 @@ static const struct field cpu_fields[] = {
 	F_END,
 };
 static const struct field pids_fields[] = {
-	F_I64(struct oci_pids, limit, "limit", 0),
+	F_OPT_I64(struct oci_pids, limit, "limit", 0),
 	F_END,
 };
 static const struct field weight_device_fields[] = {

@@ -115,7 +115,7 @@ struct oci_cpu {
 };
 
 struct oci_pids {
-	int64_t limit;
+	struct field_opt_i64 limit;
 };
 
 struct oci_weight_device {

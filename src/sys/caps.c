@@ -76,6 +76,17 @@ static es_err *get(struct __user_cap_data_struct *data)
 	return syscall(SYS_capget, &h, data) < 0 ? es_err_sys(errno, "capget") : NULL;
 }
 
+es_err *caps_wear(uint64_t want)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2];
+
+	ES_TRY(get(d));
+	d[0].effective = (uint32_t)want & d[0].permitted;
+	d[1].effective = (uint32_t)(want >> 32) & d[1].permitted;
+	return syscall(SYS_capset, &h, d) < 0 ? es_err_sys(errno, "capset") : NULL;
+}
+
 es_err *caps_apply(const struct caps *c)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };

@@ -25,5 +25,7 @@ bool caps_in_bounds(unsigned number);
 es_err *caps_keep(void) ES_CHECKED;
 /* Drop from the bounding set all that is not in C->bounding: needs CAP_SETPCAP, so before the user changes. */
 es_err *caps_limit(const struct caps *c) ES_CHECKED;
+/* The effective set is WANT, as far as it is permitted; nothing else changes. */
+es_err *caps_wear(uint64_t want) ES_CHECKED;
 /* The other four sets exactly; what cannot be had (not permitted) is left out silently, as runc does. */
 es_err *caps_apply(const struct caps *c) ES_CHECKED;

@@ -27,6 +27,7 @@ struct cgroup {
 	char *path;
 	int dir[CGROUP_HIER_MAX]; /* -1: not there */
 	int procs[CGROUP_HIER_MAX]; /* cgroup.procs for writing; -1: not opened */
+	bool made[CGROUP_HIER_MAX]; /* by cgroup_create(), else found */
 };
 
 static void nap(long ms)
@@ -225,8 +226,8 @@ static void delegate(int dir)
 	}
 }
 
-/* Make the directories of PATH below H one by one; those that were missing are ours to configure. */
-static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd)
+/* Make the directories of PATH below H one by one; those that were missing are ours to configure. *RET_MADE: the last was. */
+static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd, bool *ret_made)
 {
 	es_autoclose int at = fcntl(h->root_fd, F_DUPFD_CLOEXEC, 3);
 	bool cpuset = in_list(h->controllers, "cpuset");
@@ -248,17 +249,18 @@ static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd)
 			ES_TRY(es_err_in(inherit_cpuset(at, next), "cpuset %s/%s", h->mount, name));
 		es_close(at);
 		at = ES_TAKE_FD(next);
+		*ret_made = made;
 	}
 	*ret_fd = ES_TAKE_FD(at);
 	return NULL;
 }
 
 /* Others may take empty groups above ours away while we go down (cgroup_prune): then once more from the top. */
-static es_err *make_path_surely(const struct cgroup_hier *h, const char *path, int *ret_fd)
+static es_err *make_path_surely(const struct cgroup_hier *h, const char *path, int *ret_fd, bool *ret_made)
 {
 	for (int tries = MAKE_TRIES;; tries--) {
 		es_autofree char *below = path_below(h, path);
-		es_err *err = make_path(h, below, ret_fd);
+		es_err *err = make_path(h, below, ret_fd, ret_made);
 
 		if (!err || es_err_errno(err) != ENOENT || tries == 1)
 			return err;
@@ -274,7 +276,7 @@ es_err *cgroup_create(const struct cgroup_host *host, const char *path, struct c
 	if (host->mode == CGROUP_NONE)
 		return es_err_new(ES_E_UNSUPPORTED, "no cgroup hierarchy is mounted on " CGROUP_ROOT);
 	for (size_t i = 0; i < host->n; i++) {
-		es_err *err = make_path_surely(&host->hier[i], path, &cg->dir[i]);
+		es_err *err = make_path_surely(&host->hier[i], path, &cg->dir[i], &cg->made[i]);
 
 		if (!err) {
 			cg->procs[i] = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -306,6 +308,24 @@ es_err *cgroup_open(const struct cgroup_host *host, const char *path, struct cgr
 		return es_err_new(ES_E_NOT_FOUND, "no cgroup %s", path);
 	*ret = ES_TAKE(cg);
 	return NULL;
+}
+
+bool cgroup_existed(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->host->n; i++)
+		if (!cg->made[i])
+			return true;
+	return false;
+}
+
+void cgroup_unmake(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->host->n; i++) {
+		es_autofree char *below = path_below(&cg->host->hier[i], cg->path);
+
+		if (cg->made[i])
+			(void)unlinkat(cg->host->hier[i].root_fd, below, AT_REMOVEDIR);
+	}
 }
 
 const char *cgroup_path(const struct cgroup *cg)

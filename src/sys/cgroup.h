@@ -44,6 +44,10 @@ struct cgroup;
  * on v2 the controllers are switched on along the way, on v1 cpusets inherit. What was made is removed again on failure.
  * HOST is borrowed and must outlive the group. */
 es_err *cgroup_create(const struct cgroup_host *host, const char *path, struct cgroup **ret) ES_CHECKED;
+/* Whether cgroup_create() found it in one hierarchy or more: then something of somebody else may be in it. */
+bool cgroup_existed(const struct cgroup *cg);
+/* Remove it where cgroup_create() made it and nothing is in it yet. */
+void cgroup_unmake(const struct cgroup *cg);
 /* The same group later; ES_E_NOT_FOUND when no hierarchy has it. */
 es_err *cgroup_open(const struct cgroup_host *host, const char *path, struct cgroup **ret) ES_CHECKED;
 void cgroup_free(struct cgroup *cg); /* forgets, removes nothing; NULL is fine */

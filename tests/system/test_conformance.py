@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suites of others (doc/conformance.md) found us wrong in, each as a test of our own."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import test_runtime
+from test_runtime import CGROUP, b, cgroup_dirs  # noqa: F401 (b is a fixture)
+
+pytestmark = test_runtime.pytestmark
+DENY = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]}
+
+
+def forbid(*names):
+    return dict(DENY, syscalls=[{"names": list(names), "action": "SCMP_ACT_ERRNO"}])
+
+
+def test_filter_need_not_allow_what_finds_the_command(b):
+    """The working directory, the user's ids and the command come before the filter, also without no_new_privs."""
+    b.c["linux"]["seccomp"] = forbid("getcwd", "chdir", "stat", "newfstatat", "faccessat", "faccessat2", "access", "setgroups", "setresuid")
+    b.c["process"]["user"] = {"uid": 33, "gid": 33}
+    b.c["process"]["args"] = ["grep", "-E", "^(Uid|CapEff|CapPrm|CapAmb|Seccomp):", "/proc/self/status"]
+    r = b.run()
+    assert r.stderr == ""
+    v = {line.split()[0]: line.split()[1] for line in r.stdout.splitlines()}
+    assert v == {"Uid:": "33", "CapPrm:": "0" * 16, "CapEff:": "0" * 16, "CapAmb:": "0" * 16, "Seccomp:": "2"}
+    b.start()
+    assert b.call("exec", "c", "true").returncode == 0
+
+
+def test_without_capabilities_in_the_config_a_user_has_none(b):
+    del b.c["process"]["capabilities"]
+    b.c["linux"]["seccomp"] = forbid("mkdirat")
+    for uid, none in ((33, True), (0, False)):
+        b.c["process"]["user"] = {"uid": uid, "gid": 0}
+        caps = {int(x, 16) for x in b.sh("sed -n 's/^Cap\\(Prm\\|Eff\\):.//p' /proc/self/status").split()}
+        assert (caps == {0}) == none and len(caps) == 1
+
+
+def test_command_is_looked_for_with_the_containers_rights(b):
+    """Root without CAP_DAC_OVERRIDE does not find what only its owner may execute, with and without a filter."""
+    tool = b.rootfs / "bin/private"
+    shutil.copy(test_runtime.BUSYBOX, tool)
+    os.chown(tool, 33, 33)
+    tool.chmod(0o700)
+    caps = ["CAP_CHOWN"]
+    b.c["process"]["capabilities"] = {k: caps for k in ("bounding", "effective", "permitted")}
+    b.c["process"]["args"] = ["private"]
+    for profile in (None, forbid("mkdirat")):
+        b.c["linux"]["seccomp"] = profile or {"defaultAction": "SCMP_ACT_ALLOW"}
+        assert 'exec: "private": executable file not found in $PATH' in b.run().stderr
+
+
+def test_root_that_may_not_be_bound(b):
+    b.c["linux"]["rootfsPropagation"] = "unbindable"
+    assert "unbindable" in b.sh("awk '$5 == \"/\"' /proc/self/mountinfo")
+
+
+def test_group_that_is_in_use_is_refused(b):
+    """Somebody else's processes would end with the container; in a frozen group it would never begin."""
+    b.start()
+    for command in ("run", "create"):
+        b.c["process"]["args"] = ["true"]
+        b.save()
+        r = b.call(command, "other")
+        assert r.returncode == 1 and "container's cgroup is not empty: 1 process" in r.stderr
+    assert b.state()["status"] == "running"
+    assert b.call("delete", "-f", "c").returncode == 0
+    freezer = [d for d in cgroup_dirs() if (d / "freezer.state").exists() or (d / "cgroup.freeze").exists()]
+    if b.prefix or not pathlib.Path("/sys/fs/cgroup/freezer").is_dir():
+        freezer = [d for d in freezer if (d / "cgroup.freeze").exists()]
+    place = freezer[0] / "c"
+    place.mkdir()
+    v1 = (place / "freezer.state").exists()
+    (place / ("freezer.state" if v1 else "cgroup.freeze")).write_text("FROZEN" if v1 else "1")
+    r = b.run()
+    assert r.returncode == 1 and "container's cgroup unexpectedly frozen" in r.stderr
+    assert b.cgroups() == [str(place)]
+    place.rmdir()
+    assert b.run().returncode == 0
+
+
+def pids_max():
+    return [(d / "c/pids.max").read_text().strip() for d in cgroup_dirs() if (d / "c/pids.max").exists()]
+
+
+def test_limit_of_no_processes_is_one(b):
+    if b.prefix:
+        pytest.skip("the v2 tree of this machine has no pids controller")
+    for limit, want in ((0, "1"), (-1, "max"), (20, "20")):
+        b.c["linux"]["resources"]["pids"] = {"limit": limit}
+        b.c["process"]["args"] = ["sleep", "1000"]
+        b.save()
+        assert subprocess.run(b.argv("create", "c"), cwd=b.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode == 0
+        assert pids_max() == [want]
+        assert b.call("update", "--pids-limit", "0", "c").returncode == 0 and pids_max() == ["1"]
+        assert b.call("update", "--memory", str(256 << 20), "c").returncode == 0 and pids_max() == ["1"]
+        assert b.call("delete", "-f", "c").returncode == 0
+
+
+def test_ambient_capabilities(b):
+    """exec --cap gives them to containers that use them; what cannot be raised is told."""
+    b.c["process"]["capabilities"] = {
+        "inheritable": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_FOWNER", "CAP_CHOWN"], "effective": ["CAP_FOWNER"],
+        "bounding": ["CAP_FOWNER", "CAP_CHOWN", "CAP_KILL"], "ambient": ["CAP_CHOWN"]}
+    b.start()
+    r = b.call("exec", "--cap", "CAP_KILL", "c", "grep", "CapAmb", "/proc/self/status")
+    assert r.stdout.split()[1] == f"{1 << 0 | 1 << 5:016x}"
+    assert b.call("delete", "-f", "c").returncode == 0
+    b.c["process"]["capabilities"]["ambient"].append("CAP_FOWNER")
+    b.c["process"]["args"] = ["grep", "CapAmb", "/proc/self/status"]
+    b.save()
+    r = b.call("--log", b.path / "log", "run", "c")
+    assert r.stdout.split()[1] == f"{1:016x}" and "can't raise ambient capability CAP_FOWNER" in (b.path / "log").read_text()
