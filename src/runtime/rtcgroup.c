@@ -479,7 +479,7 @@ es_err *rtcgroup_refuse(const struct oci_resources *r)
 	} rows[] = {
 		{ "memory", r->memory && (r->memory->limit.set || r->memory->reservation.set || r->memory->swap.set) },
 		{ "cpu", r->cpu && (r->cpu->shares.set || r->cpu->quota.set || r->cpu->idle.set || !str_empty(r->cpu->cpus)) },
-		{ "pids", r->pids && r->pids->limit > 0 },
+		{ "pids", r->pids && r->pids->limit.v > 0 },
 		{ "blockIO", r->block_io && r->block_io->weight.set },
 		{ "hugepageLimits", r->hugepage_limits.n > 0 },
 		{ "unified", r->unified && r->unified->n > 0 },

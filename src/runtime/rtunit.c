@@ -248,8 +248,8 @@ static es_err *limits(struct unit *u, const struct oci_resources *r)
 		return NULL;
 	ES_TRY(memory(u, r->memory));
 	ES_TRY(es_err_in(cpu(u, r->cpu), "cpu"));
-	if (r->pids && r->pids->limit)
-		ES_TRY(add_max(u, "TasksMax", r->pids->limit));
+	if (r->pids && r->pids->limit.set)
+		ES_TRY(add_max(u, "TasksMax", r->pids->limit.v == 0 ? 1 : r->pids->limit.v));
 	ES_TRY(block_io(u, r->block_io));
 	return unified(u, r->unified);
 }

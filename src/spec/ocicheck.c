@@ -394,8 +394,8 @@ static es_err *check_resources(const struct at *at, const struct oci_resources *
 		ES_TRY(check_memory(IN(at, "memory"), r->memory));
 	if (r->cpu)
 		ES_TRY(check_cpu(IN(at, "cpu"), r->cpu));
-	if (r->pids && r->pids->limit < -1)
-		return bad(IN(IN(at, "pids"), "limit"), "%lld is out of range", (long long)r->pids->limit);
+	if (r->pids && r->pids->limit.v < -1)
+		return bad(IN(IN(at, "pids"), "limit"), "%lld is out of range", (long long)r->pids->limit.v);
 	if (r->block_io)
 		ES_TRY(check_block_io(IN(at, "blockIO"), r->block_io));
 	ES_TRY(check_hugepages(IN(at, "hugepageLimits"), &r->hugepage_limits));
