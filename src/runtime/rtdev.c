@@ -103,6 +103,8 @@ static es_err *make_links(int dev)
 	for (size_t i = 0; i < ES_N(links); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return es_err_sys(errno, "link /dev/%s", links[i].name);
+	if (access("/proc/kcore", F_OK) == 0 && symlinkat("/proc/kcore", dev, "core") < 0 && errno != EEXIST) /* not in every kernel */
+		return es_err_sys(errno, "link /dev/core");
 	return NULL;
 }
 

@@ -180,6 +180,8 @@ static es_err *attach_root(struct work *w)
 	if (place < 0)
 		return es_err_sys(errno, "root file system %s", in->rootfs);
 	ES_TRY(root_mount(in, place, &fd));
+	if (!in->rootfs) /* a clone of a shared mount is shared, and nothing can pivot into that. One that was used says so below. */
+		es_err_drop(mount_change(fd, &(struct mount_attr_change){ .propagation = MS_SLAVE, .propagation_below = true }));
 	err = mount_attach(fd, place);
 	if (err && fd == in->rootfs_fd) {
 		es_err_drop(err);

@@ -578,21 +578,23 @@ static es_err *read_only(struct rtmount_ctx *c, const char *path)
 /* What masks are made of, opened when first needed. */
 struct covers {
 	int empty; /* read-only tmpfs; -1 */
-	int null;  /* the null device; -1 */
+	int null;  /* the null device, no peer of the host's mount; -1 */
 };
 
 /* The host's, looked up while its /dev is still ours, and proven: whatever were mounted in its place would be readable and
  * writable where a mask should be (CVE-2025-31133). */
 static es_err *open_null(int *ret_fd)
 {
-	es_autoclose int fd = openat(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	es_autoclose int fd = openat(AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC), clone = -1;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return es_err_sys(errno, "open /dev/null");
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
 		return es_err_new(ES_E_FORBIDDEN, "/dev/null of the host is not the null device");
-	*ret_fd = ES_TAKE_FD(fd);
+	ES_TRY(mount_clone(fd, "", false, &clone));
+	ES_TRY(mount_change(clone, &(struct mount_attr_change){ .propagation = MS_PRIVATE }));
+	*ret_fd = ES_TAKE_FD(clone);
 	return NULL;
 }
 
@@ -606,15 +608,16 @@ static es_err *mask(struct rtmount_ctx *c, const char *path, struct covers *with
 		return errno == ENOENT || errno == ENOTDIR ? NULL : es_err_sys(errno, "open");
 	if (fstat(at, &st) < 0)
 		return es_err_sys(errno, "stat");
-	if (!S_ISDIR(st.st_mode)) {
-		if (with->null < 0)
-			ES_TRY(open_null(&with->null));
+	if (!S_ISDIR(st.st_mode) && with->null < 0) {
+		ES_TRY(open_null(&with->null));
+		return mount_attach(with->null, at); /* attached, it can be cloned again */
+	} else if (!S_ISDIR(st.st_mode)) {
 		ES_TRY(mount_clone(with->null, "", false, &fd));
 	} else if (with->empty < 0) {
 		const char *params[] = { "nr_blocks=1", "nr_inodes=1", NULL };
 
 		ES_TRY(mount_new("tmpfs", "tmpfs", params, MOUNT_ATTR_RDONLY, &with->empty));
-		return mount_attach(with->empty, at); /* attached, it can be cloned again */
+		return mount_attach(with->empty, at);
 	} else {
 		ES_TRY(mount_clone(with->empty, "", false, &fd));
 	}

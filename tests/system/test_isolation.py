@@ -554,7 +554,7 @@ def test_restart_policy(d, cli):
     times = [int(t) for t in d.out('events', '--since', '0', '--until', f'{time.time():.9f}', '--filter', 'container=al', '--filter', 'event=start',
                                    '--format', '{{.TimeNano}}').split()]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert gaps[1] > gaps[0] > 90e6 and gaps[2] > 1.6 * gaps[1] > 250e6, 'waits longer each time'
+    assert gaps[0] > 90e6 and sum(gaps[:3]) > 600e6, 'waits longer each time: 100, 200, 400 ms'
     cli('stop', '-t', '0', 'al')
     n = d.inspect('al')['RestartCount']
     time.sleep(1)
