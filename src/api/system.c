@@ -209,6 +209,20 @@ static struct json *registry_config(struct req *r)
 	return o;
 }
 
+static struct json *warnings(struct req *r)
+{
+	struct json *list = json_new_array(r->a);
+	char **at = engine_config(r->engine)->tcp_hosts;
+
+	if (!at)
+		return json_new_null(r->a);
+	for (; *at; at++)
+		json_append(list, json_new_str(r->a, arena_printf(r->a,
+			"WARNING: API is accessible on http://%s without encryption.\n         Access to the remote API is equivalent to root access on "
+			"the host.", *at)));
+	return list;
+}
+
 static struct json *swarm_inactive(struct arena *a)
 {
 	static const char *const empty[] = { "NodeID", "NodeAddr", "LocalNodeState", "Error" };
@@ -328,7 +342,7 @@ static es_err *info(struct req *r)
 	json_set(a, o, "InitCommit", commit(a));
 	json_set(a, o, "SecurityOptions", security_options(r));
 	json_set(a, o, "CDISpecDirs", json_new_array(a));
-	json_set(a, o, "Warnings", json_new_null(a));
+	json_set(a, o, "Warnings", warnings(r));
 	return reply_json(r, 200, o);
 }
 

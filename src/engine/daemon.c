@@ -17,8 +17,16 @@
 #define FIRST_INHERITED 3
 #define TRIM_AFTER_NS (2 * CLOCK_NS_PER_S) /* idle for so long: give memory back */
 
+/* A configuration that was read again; the engine has pointers into it. */
+struct reloaded {
+	struct daemon_conf conf;
+	struct reloaded *before;
+};
+
 struct daemon {
 	struct daemon_conf conf;
+	char *const *argv;
+	struct reloaded *reloaded;
 	const struct daemon_door *door;
 	struct daemon_lock lock;
 	size_t inherited; /* sockets of the service manager */
@@ -98,20 +106,35 @@ static void set_log(const struct daemon_conf *c)
 	log_setup(STDERR_FILENO, c->debug ? LOG_L_DEBUG : level, str_eq(c->log_format, "json"));
 }
 
-/* What may change while we run is the log level; everything else is fixed until the next start, and said so. */
+/* The flags are those of the start, the file may be another by now. What dockerd takes over while it runs is taken over; everything else is
+ * fixed until the next start, and said so. */
 static void reload(struct daemon *d)
 {
-	char *argv[] = { (char *)"--config-file", (char *)(uintptr_t)d->conf.config_file, NULL };
-	struct daemon_conf fresh;
-	es_err *err = daemon_conf_load(&fresh, argv);
+	struct reloaded *r = ES_NEW(struct reloaded);
+	es_err *err = daemon_conf_load(&r->conf, d->argv + 1);
 
 	if (err) {
 		log_err(err, "reload");
-	} else {
-		set_log(&fresh);
-		log_line(LOG_L_INFO, "reload: log level taken from %s; other directives count from the next start", d->conf.config_file);
+		daemon_conf_done(&r->conf);
+		free(r);
+		return;
 	}
-	daemon_conf_done(&fresh);
+	r->before = d->reloaded;
+	d->reloaded = r;
+	d->conf.shutdown_timeout = r->conf.shutdown_timeout;
+	set_log(&r->conf);
+	engine_reload(d->engine, &r->conf.engine);
+	log_line(LOG_L_INFO, "reload: taken from %s: debug, log-level, labels, insecure-registries, registry-mirrors, runtimes, default-runtime, "
+			     "shutdown-timeout; other directives count from the next start", d->conf.config_file);
+}
+
+static void forget_reloaded(struct daemon *d)
+{
+	for (struct reloaded *r = d->reloaded, *before; r; r = before) {
+		before = r->before;
+		daemon_conf_done(&r->conf);
+		free(r);
+	}
 }
 
 static void on_signal(void *self, const struct signalfd_siginfo *si)
@@ -288,7 +311,7 @@ static es_err *run(struct daemon *d, char *const *argv)
 
 int daemon_main(char *const *argv, const struct daemon_door *door)
 {
-	struct daemon d = { .door = door, .ready_fd = -1, .lock = { -1, -1 } };
+	struct daemon d = { .door = door, .argv = argv, .ready_fd = -1, .lock = { -1, -1 } };
 	es_err *err;
 	int status;
 
@@ -300,6 +323,7 @@ int daemon_main(char *const *argv, const struct daemon_door *door)
 	if (err)
 		(void)fprintf(stderr, "estibad: %s\n", es_err_text(err));
 	es_err_free(err);
+	forget_reloaded(&d);
 	daemon_conf_done(&d.conf);
 	return status;
 }

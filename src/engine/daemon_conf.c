@@ -268,6 +268,16 @@ static void default_roots(struct daemon_conf *c)
 	}
 }
 
+static char **tcp_hosts(struct arena *a, char **hosts)
+{
+	char **found = NULL;
+
+	for (; hosts && *hosts; hosts++)
+		if (str_starts(*hosts, "tcp://"))
+			found = strv_arena_add(a, found, *hosts + strlen("tcp://"));
+	return found;
+}
+
 static void fill_engine(struct daemon_conf *c)
 {
 	c->engine = (struct engine_config){
@@ -300,6 +310,7 @@ static void fill_engine(struct daemon_conf *c)
 		.seccomp_profile = str_eq(c->seccomp_profile, "builtin") ? NULL : c->seccomp_profile,
 		.init_path = c->init_path,
 		.crash_at = c->crash_at,
+		.tcp_hosts = tcp_hosts(c->arena, c->hosts),
 		.socket_desc = c->hosts ? c->hosts[0] : "fd://",
 	};
 }

@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -243,7 +244,7 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(check_cgroup_driver(e->cfg));
 	ES_TRY(es_err_in(store_open(&opts, &e->store), "store"));
 	e->images = (struct images){ .store = e->store, .ops = &image_ops, .self = e };
-	e->net = (struct image_net){ &e->images, { &fetchproc_ops, (void *)(uintptr_t)e->cfg }, image_flights_new() };
+	e->net = (struct image_net){ &e->images, { &fetchproc_ops, e }, image_flights_new() };
 	ES_TRY(load_id(e));
 	e->events = events_open(e->exec_root_fd);
 	e->links = monlinks_new(e);
@@ -261,6 +262,7 @@ es_err *engine_open(const struct engine_config *cfg, struct engine **ret)
 	es_err *err;
 
 	e->cfg = cfg;
+	e->cfg_arena = arena_new();
 	e->exec_root_fd = -1;
 	e->ctrs = ctrs_new();
 	e->execs = execs_new();
@@ -304,11 +306,58 @@ void engine_close(struct engine *e)
 	cgroup_prune(&e->cgroups, ENGINE_CGROUP);
 	cgroup_host_done(&e->cgroups);
 	es_close(e->exec_root_fd);
+	arena_free(e->cfg_arena);
 	free(e->run_program);
 	free(e->mon_program);
 	free(e->layer_program);
 	free(e->seccomp_program);
 	free(e);
+}
+
+/* A list as docker writes it in this event: a JSON array of strings. */
+static const char *list_text(struct arena *a, char *const *v)
+{
+	struct json *list = json_new_array(a);
+	es_autobuf text = ES_BUF(1u << 20);
+
+	for (; v && *v; v++)
+		json_append(list, json_new_str(a, *v));
+	json_write(&text, list, 0);
+	return arena_strdup(a, es_buf_str(&text));
+}
+
+static void tell_reload(struct engine *e, const struct engine_config *cfg)
+{
+	es_autoarena *a = arena_new();
+	struct field_map *m = field_map_new(a);
+	char host[HOST_NAME_MAX + 1] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	field_map_put(a, m, "name", host);
+	field_map_put(a, m, "debug", arena_strdup(a, cfg->debug ? "true" : "false"));
+	field_map_put(a, m, "live-restore", arena_strdup(a, "true"));
+	field_map_put(a, m, "labels", (void *)(uintptr_t)list_text(a, cfg->labels));
+	field_map_put(a, m, "insecure-registries", (void *)(uintptr_t)list_text(a, cfg->insecure_registries));
+	field_map_put(a, m, "registry-mirrors", (void *)(uintptr_t)list_text(a, cfg->registry_mirrors));
+	field_map_put(a, m, "default-runtime", arena_strdup(a, cfg->default_runtime ? cfg->default_runtime : "runc"));
+	field_map_put(a, m, "shutdown-timeout", arena_printf(a, "%lld", (long long)cfg->shutdown_timeout));
+	events_publish(e, "daemon", "reload", e->id, m);
+}
+
+void engine_reload(struct engine *e, const struct engine_config *fresh)
+{
+	struct engine_config *cfg = ARENA_NEW(e->cfg_arena, struct engine_config);
+
+	*cfg = *e->cfg;
+	cfg->debug = fresh->debug;
+	cfg->labels = fresh->labels;
+	cfg->insecure_registries = fresh->insecure_registries;
+	cfg->registry_mirrors = fresh->registry_mirrors;
+	cfg->runtimes = fresh->runtimes;
+	cfg->default_runtime = fresh->default_runtime;
+	cfg->shutdown_timeout = fresh->shutdown_timeout;
+	e->cfg = cfg;
+	tell_reload(e, cfg);
 }
 
 const struct engine_config *engine_config(const struct engine *e)

@@ -41,12 +41,16 @@ struct engine_config {
 	const char *seccomp_profile; /* path, "unconfined", or NULL for the built-in one */
 	const char *init_path;
 	const char *crash_at;        /* store/crashpoint.h; NULL: none */
+	char **tcp_hosts;            /* addresses that the API is reached at without encryption: HOST:PORT */
 	const char *socket_desc;     /* for info and error texts: "unix:///run/estiba.sock" */
 };
 
 /* Opens store and network, adopts what is running (journals, monitors), applies restart policies if the machine was
  * booted since, and sweeps what the last boot left. CFG is borrowed. The caller holds the lock of both roots. */
 es_err *engine_open(const struct engine_config *cfg, struct engine **ret) ES_CHECKED;
+/* Take from FRESH (borrowed for the life of the engine, too) what may change while the engine runs, and tell of it: debug, labels, insecure
+ * registries, mirrors, runtimes and the default one, the time for a shutdown. One thread at a time. */
+void engine_reload(struct engine *e, const struct engine_config *fresh);
 /* Containers go on. Long streams have been ended by the caller. */
 void engine_close(struct engine *e);
 

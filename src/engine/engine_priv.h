@@ -19,7 +19,8 @@ struct volumes;
 struct imgbuild;
 
 struct engine {
-	const struct engine_config *cfg;
+	const struct engine_config *_Atomic cfg; /* replaced as a whole by engine_reload(); old ones live as long as the engine */
+	struct arena *cfg_arena;                 /* of the replacements */
 	struct store *store;
 	struct images images;
 	struct image_net net; /* images from and to registries */

@@ -215,7 +215,7 @@ static es_err *session_open(void *self, const struct fetch_place *place, int can
 	*s = (struct fetch_session){ -1, -1, cancel_fd };
 	err = start(s);
 	if (!err)
-		err = say_hello(s, self, place);
+		err = say_hello(s, engine_config(self), place);
 	if (err) {
 		session_close(s);
 		return err;
@@ -422,7 +422,7 @@ static es_err *get(void *self, struct arena *a, const char *url, int out_fd, int
 static es_err *search(void *self, struct arena *a, const struct fetch_place *place, const char *term, int64_t limit, int cancel_fd,
 		      struct fetch_hits *ret)
 {
-	const struct engine_config *cfg = self;
+	const struct engine_config *cfg = engine_config(self);
 	struct fetch_request q = { .op = "search", .domain = place->domain, .term = term, .size = limit,
 				   .insecure = cfg->insecure_registries, .auth = place->auth };
 	es_autoclose int list = -1, ca = -1;

@@ -5,5 +5,5 @@
 #include "engine/engine.h"
 #include "spec/fetch.h"
 
-/* SELF is a struct engine_config (insecure registries, mirrors). */
+/* SELF is the struct engine (insecure registries, mirrors). */
 extern const struct fetch_ops fetchproc_ops;

@@ -273,7 +273,7 @@ def test_daemon_json(tmp_path, config, text):
 
 def test_demand_start_leaves_the_caller(tmp_path):
     args = ['--data-root', tmp_path / 'd', '--exec-root', tmp_path / 'e', '-H', f'unix://{tmp_path}/s', '--bridge', 'none']
-    started = [subprocess.Popen(['nice', '-n', '5', BIN / 'estibad', *args, '--on-demand', '--idle-timeout', '1s'], stderr=subprocess.PIPE,
+    started = [subprocess.Popen(['nice', '-n', '5', BIN / 'estibad', *args, '--on-demand', '--idle-timeout', '5s'], stderr=subprocess.PIPE,
                                 cwd=tmp_path, env={**os.environ, 'SECRET': 'x'}, umask=0o077) for _ in range(3)]
     for p in started:  # the lock decides the race; all three callers are served
         assert p.wait(30) == 0, p.stderr.read()
@@ -294,16 +294,40 @@ def test_demand_start_leaves_the_caller(tmp_path):
 
 def test_reload_and_leave():
     d = Daemon()
+    d.args = ['--config-file', str(d.dir / 'daemon.json'), '--shutdown-timeout', '3', '-H', 'tcp://127.0.0.1:23750']
+    (d.dir / 'daemon.json').write_text('{"labels": ["a=1"], "mtu": 1400}')
     try:
         d.start()
         s = connect(d)
         s.sendall(b'GET /events HTTP/1.1\r\n' + HOST + b'\r\n')
         until(s, b'\r\n\r\n')
+        before = json.loads(d.api('GET', '/info')[1])
+        assert before['Labels'] == ['a=1'] and before['Debug'] is True
+        assert [w.split('.\n')[0] for w in before['Warnings']] == ['WARNING: API is accessible on http://127.0.0.1:23750 without encryption']
+        assert 'has root on this machine' in d.log.read_text()
+        (d.dir / 'daemon.json').write_text(json.dumps({
+            'labels': ['b=2', 'c=3'], 'insecure-registries': ['reg.test:5000', '10.1.0.0/16'], 'registry-mirrors': ['https://mirror.test'],
+            'runtimes': {'other': {'path': '/bin/true'}}, 'default-runtime': 'other', 'mtu': 1300}))
         d.proc.send_signal(signal.SIGHUP)
-        assert d.api('GET', '/_ping') == (200, b'OK')
+        event = json.loads(until(s, b'"reload"').split(b'\r\n')[1])
+        assert (event['Type'], event['Action'], event['Actor']['Attributes']['labels']) == ('daemon', 'reload', '["b=2","c=3"]')
+        info = json.loads(d.api('GET', '/info')[1])
+        registry = info['RegistryConfig']
+        assert info['Labels'] == ['b=2', 'c=3'] and info['DefaultRuntime'] == 'other' and 'other' in info['Runtimes']
+        assert registry['Mirrors'] == ['https://mirror.test'] and '10.1.0.0/16' in registry['InsecureRegistryCIDRs']
+        assert registry['IndexConfigs']['reg.test:5000']['Secure'] is False
+        (d.dir / 'daemon.json').write_text('{"nosuch": 1}')
+        d.proc.send_signal(signal.SIGHUP)
+        for _ in range(200):
+            if 'nosuch' in d.log.read_text():
+                break
+            time.sleep(0.05)
+        assert "don't match any configuration option: nosuch" in d.log.read_text()
+        assert json.loads(d.api('GET', '/info')[1])['Labels'] == ['b=2', 'c=3'], 'a file that is wrong changes nothing'
         d.proc.send_signal(signal.SIGTERM)
         assert rest(s).endswith(b'0\r\n\r\n')  # a stream is ended, not cut
         assert d.proc.wait(20) == 0
         assert not d.sock.exists()
     finally:
+        (d.dir / 'daemon.json').write_text('{}')
         d.close()
