@@ -284,7 +284,7 @@ def test_slave_propagation(d, cli, tmp_path):
 def test_shared_propagation(d, cli, tmp_path):
     """rshared: mounts go both ways, also after a restart; nothing else of the container shows on the host."""
     def points():
-        return {line.split()[4] for line in open('/proc/self/mountinfo')}
+        return {line.split()[4] for line in open('/proc/self/mountinfo') if '/estiba-test-' not in line}  # without what daemons of tests keep
     before = points()
     r = cli('run', '--name', 'no', '-v', f'{tmp_path}:/m:rshared', IMAGE, 'true', check=False)
     assert r.returncode == 125 and f'path {tmp_path} is mounted on ' in r.stderr and 'but it is not a shared mount' in r.stderr
@@ -299,7 +299,7 @@ def test_shared_propagation(d, cli, tmp_path):
         subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', tmp_path / 'out'], check=True)
         (tmp_path / 'out/end').write_text('')
         until(lambda: (tmp_path / 'in2/x').exists())
-        assert {p for p in points() - before if not p.startswith(str(d.dir))} == {str(tmp_path / p) for p in ('', 'in1', 'in2', 'out')}
+        assert points() - before == {str(tmp_path / p) for p in ('', 'in1', 'in2', 'out')}
     finally:
         cli('rm', '-f', 'both', check=False)
         subprocess.run(['umount', '-R', tmp_path], check=True)
