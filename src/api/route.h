@@ -24,7 +24,7 @@ extern const struct route routes_containers[], routes_streams[], routes_logs[], 
 extern const struct route routes_exec[];
 extern const struct route routes_images[], routes_registry[];
 extern const struct route routes_networks[], routes_volumes[];
-extern const struct route routes_swarm[];
+extern const struct route routes_swarm[], routes_own[];
 
 /* The row for METHOD and PATH (decoded, without version), or NULL. ARGS: REQ_ARGS_MAX strings, in A. */
 const struct route *route_find(struct arena *a, const char *method, const char *path, const char **args);

@@ -17,6 +17,7 @@ static const struct route *const tables[] = {
 	routes_networks,
 	routes_volumes,
 	routes_swarm,
+	routes_own,
 };
 
 const struct route *route_find(struct arena *a, const char *method, const char *path, const char **args)

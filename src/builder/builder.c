@@ -49,6 +49,7 @@ struct builder *builder_new(struct store *st, const struct runner *runner, const
 	b->runner = runner;
 	b->fetch = fetch;
 	b->lease = lease_new(st);
+	lease_rest(b->lease);
 	pthread_mutex_init(&b->lock, NULL);
 	log_err(buildcache_sweep(st, &bytes), "sweep of build steps"); /* what a crash left */
 	return b;

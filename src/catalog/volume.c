@@ -15,6 +15,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "catalog/volume_priv.h"
+#include "store/lease.h"
 #include "store/record.h"
 #include "sys/mount.h"
 
@@ -197,7 +198,8 @@ static es_err *add(struct volumes *v, const struct volume_record *rec)
 	field_encode_text(&text, volume_record_fields, rec);
 	ES_TRY(es_buf_check(&text));
 	r.json = es_buf_str(&text);
-	/* The directory first: a record never names what is not there. */
+	/* The directory first: a record never names what is not there. The lease says that it is coming. */
+	es_autolease *lease = lease_new(v->store);
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), parent, 0701));
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), dir, 0755));
 	ES_TRY(record_put(v->store, &r));
@@ -356,6 +358,8 @@ static es_err *remove_locked(struct volumes *v, struct arena *a, const struct vo
 	}
 	if (rec->options)
 		unmount(v, a, rec->name);
+	es_autolease *lease = lease_new(v->store);
+	lease_removes(lease);
 	ES_TRY(record_delete(v->store, KIND, rec->name));
 	event(v, "destroy", rec->name, NULL);
 	return store_discard(v->store, arena_printf(a, "volumes/%s", rec->name));

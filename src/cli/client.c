@@ -448,3 +448,11 @@ es_err *client_post(struct cli *c, const char *path, const char *query)
 {
 	return client_call(c, "POST", path, query, NULL, NULL);
 }
+
+es_err *client_own(es_err *err, const char *what)
+{
+	if (!err || es_err_class(err) != ES_E_NOT_FOUND || (!strstr(es_err_text(err), "page not found") && !strstr(es_err_text(err), "Not Found")))
+		return err;
+	es_err_free(err);
+	return es_err_new(ES_E_UNSUPPORTED, "this daemon %s: it is not estibad, or an older one", what);
+}

@@ -53,5 +53,8 @@ es_err *client_call(struct cli *c, const char *method, const char *path, const c
 		    struct json **ret) ES_CHECKED;
 es_err *client_get(struct cli *c, const char *path, const char *query, struct json **ret) ES_CHECKED;
 es_err *client_post(struct cli *c, const char *path, const char *query) ES_CHECKED; /* no body either way */
+/* The answer to a request below /estiba: a daemon of another kind knows no such path, and is told to lack WHAT ("has no check of its
+ * store"). Takes ERR; NULL stays NULL. */
+es_err *client_own(es_err *err, const char *what) ES_CHECKED;
 /* "/containers/NAME/json" with every %s escaped as one path segment. In the arena. */
 char *client_path(struct cli *c, const char *fmt, ...) ES_PRINTF(2, 3);

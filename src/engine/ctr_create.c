@@ -14,6 +14,7 @@
 #include "engine/events.h"
 #include "catalog/netmgr.h"
 #include "spec/platform.h"
+#include "store/lease.h"
 #include "store/snapshot.h"
 #include "sys/cgroup.h"
 
@@ -599,6 +600,7 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	discard_v1_only(e, reply_arena, made.host_config, &warnings);
 	ES_TRY(copy_record(a, &made, &rec));
 	c = ctr_new(e, ES_TAKE(a), rec);
+	es_autolease *lease = lease_new(e->store); /* a check of the store leaves the directories alone until the record is there */
 	ES_TRY(ctr_insert(e, c));
 	err = ctr_mounts_resolve(e, c->arena, rec->config, rec->host_config, &rec->mounts);
 	if (!err)

@@ -17,6 +17,7 @@
 #include "catalog/netmgr.h"
 #include "catalog/volume.h"
 #include "store/crashpoint.h"
+#include "store/lease.h"
 #include "store/snapshot.h"
 #include "sys/pidfd.h"
 #include "sys/uds.h"
@@ -138,8 +139,14 @@ static es_err *forget(struct ctr *c)
 
 	if (c->gone)
 		return NULL;
+	c->removal = lease_new(c->e->store);
+	lease_removes(c->removal);
 	ctr_delete_records(tx, c);
-	ES_TRY(record_commit(c->e->store, tx));
+	es_err *err = record_commit(c->e->store, tx);
+	if (err) {
+		lease_end(ES_TAKE(c->removal));
+		return err;
+	}
 	ctr_take_out(c->e, c);
 	(void)pthread_mutex_lock(&c->lock);
 	c->gone = true;
@@ -850,6 +857,7 @@ static void discard(void *arg)
 	log_err(snapshot_remove(c->e->store, SNAPSHOT_CONTAINER, c->id), "container %.12s: remove its layer", c->id);
 	log_err(store_discard(c->e->store, dir), "container %.12s: remove its directory", c->id);
 	crash_point(c->e->store, CRASH_REMOVE_DISCARDED);
+	lease_end(ES_TAKE(c->removal));
 	ctr_unref(c);
 }
 

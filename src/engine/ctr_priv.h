@@ -88,6 +88,7 @@ struct ctr {
 	uint64_t start_ticks;
 	char *error;
 	bool oom_killed, stopped_by_user, removing, gone;
+	struct lease *removal; /* from the end of the record to the end of its directories */
 	int64_t started_at, finished_at, restart_count, journal_seq;
 	struct docker_health *health; /* in health_arena; NULL: no health check */
 	struct arena *health_arena;

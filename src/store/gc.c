@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gc.c: mark what records and leases lead to, sweep the rest; and check that records and content agree. */
+/* gc.c: mark what records and leases lead to, sweep the rest. */
 #include "store/gc.h"
 
 #include <dirent.h>
@@ -10,15 +10,12 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/json.h"
-#include "codec/sha256.h"
 #include "store/blob.h"
-#include "store/layers_priv.h"
+#include "store/layers.h"
+#include "store/snapshot.h"
 #include "store/record.h"
-#include "store/snapdiff.h"
 #include "store/stack.h"
 #include "store/store_priv.h"
-
-#define CHUNK ((size_t)256 << 10)
 
 /* --- mark --- */
 
@@ -158,6 +155,18 @@ static es_err *sweep_layer(void *self, const char *hex)
 	return err;
 }
 
+/* Records whose directory somebody took away. */
+static es_err *sweep_layer_records(struct store *st, struct sweep *s)
+{
+	struct record_list list;
+
+	ES_TRY(record_list(st, s->marks->a, "layer", NULL, &list));
+	for (size_t i = 0; i < list.n; i++)
+		if (blob_is_digest(list.items[i].id))
+			ES_TRY(sweep_layer(s, list.items[i].id + strlen("sha256:")));
+	return NULL;
+}
+
 static es_err *sweep_blob(void *self, const char *hex)
 {
 	struct sweep *s = self;
@@ -225,6 +234,7 @@ static es_err *run(struct store *st, struct sweep *s)
 	ES_TRY(mark_all(st, s->marks));
 	crash_point(st, CRASH_GC_MARKED);
 	ES_TRY(each_name(st, "layers", sweep_layer, s));
+	ES_TRY(sweep_layer_records(st, s));
 	ES_TRY(each_name(st, "blobs/sha256", sweep_blob, s));
 	return each_name(st, "skel", sweep_skel, s);
 }
@@ -255,173 +265,4 @@ es_err *gc_sweep_snapshots(struct store *st)
 	ES_TRY(mark_all(st, &marks));
 	ES_TRY(each_name(st, "containers", sweep_container, &s));
 	return each_name(st, "steps", sweep_step, &s);
-}
-
-/* --- check --- */
-
-struct checker {
-	struct store *st;
-	struct arena *a;
-	struct gc_problems *out;
-	size_t cap;
-};
-
-static void problem(struct checker *c, const char *text, bool repaired)
-{
-	struct gc_problem *old = c->out->items;
-
-	if (c->out->n == c->cap) {
-		c->cap = c->cap ? 2 * c->cap : 16;
-		c->out->items = ARENA_ARRAY(c->a, struct gc_problem, c->cap);
-		if (c->out->n)
-			memcpy(c->out->items, old, c->out->n * sizeof *old);
-	}
-	c->out->items[c->out->n++] = (struct gc_problem){ text, repaired };
-}
-
-static es_err *digest_tar(struct store *st, const char *diff_id, char ret[BLOB_DIGEST_MAX])
-{
-	es_autoclose int fd = -1;
-	es_autofree char *chunk = es_xmalloc(CHUNK);
-	struct sha256 sum;
-	uint64_t left;
-
-	ES_TRY(layers_open_tar(st, diff_id, &fd, &left));
-	sha256_init(&sum);
-	while (left) {
-		ssize_t n = file_read_some(fd, chunk, left < CHUNK ? (size_t)left : CHUNK);
-
-		if (n < 0)
-			return es_err_sys(errno, "read the tar of layer %s", diff_id);
-		if (!n)
-			break;
-		sha256_add(&sum, chunk, (size_t)n);
-		left -= (uint64_t)n;
-	}
-	memcpy(ret, "sha256:", strlen("sha256:"));
-	sha256_end_hex(&sum, ret + strlen("sha256:"));
-	return NULL;
-}
-
-/* NULL when the layer is whole, else what is wrong with it. */
-static const char *layer_fault(struct checker *c, const char *diff_id)
-{
-	char is[BLOB_DIGEST_MAX];
-	char **implied;
-	int fd;
-	es_err *err = layers_open_dir(c->st, c->a, diff_id, &fd, &implied);
-
-	if (!err) {
-		close(fd);
-		err = digest_tar(c->st, diff_id, is);
-	}
-	if (err) {
-		const char *text = arena_strdup(c->a, es_err_text(err));
-
-		es_err_free(err);
-		return text;
-	}
-	return str_eq(is, diff_id) ? NULL : arena_printf(c->a, "layer %s is damaged: its tar has digest %s", diff_id, is);
-}
-
-static const char *image_fault(struct checker *c, const struct record *image)
-{
-	struct json *doc = NULL;
-	const char *fault = NULL;
-	char *bytes;
-	es_err *err = blob_read(c->st, c->a, image->id, &bytes, NULL);
-
-	if (!err)
-		err = json_parse(c->a, image->json, strlen(image->json), &doc);
-	if (err) {
-		fault = arena_strdup(c->a, es_err_text(err));
-		es_err_free(err);
-		return fault;
-	}
-	JSON_EACH(at, json_get(doc, "layers"))
-		if (!fault && json_str(at))
-			fault = layer_fault(c, json_str(at));
-	return fault;
-}
-
-static es_err *forget_image(struct checker *c, const struct record *image)
-{
-	es_autotx *tx = record_tx_new();
-	struct record_list tags;
-
-	ES_TRY(record_list(c->st, c->a, "tag", image->id, &tags));
-	for (size_t i = 0; i < tags.n; i++)
-		record_tx_delete(tx, "tag", tags.items[i].id);
-	record_tx_delete(tx, "image", image->id);
-	return record_commit(c->st, tx);
-}
-
-static es_err *check_images(struct checker *c, bool repair)
-{
-	struct record_list images;
-
-	ES_TRY(record_list(c->st, c->a, "image", NULL, &images));
-	for (size_t i = 0; i < images.n; i++) {
-		const char *fault = image_fault(c, &images.items[i]);
-
-		if (!fault)
-			continue;
-		if (repair)
-			ES_TRY(forget_image(c, &images.items[i]));
-		problem(c, arena_printf(c->a, "image %s: %s", images.items[i].id, fault), repair);
-	}
-	return NULL;
-}
-
-static es_err *check_tags(struct checker *c, bool repair)
-{
-	struct record_list tags;
-	struct record r;
-
-	ES_TRY(record_list(c->st, c->a, "tag", NULL, &tags));
-	for (size_t i = 0; i < tags.n; i++) {
-		es_err *err = record_get(c->st, c->a, "image", tags.items[i].ref, &r);
-
-		if (!err)
-			continue;
-		es_err_drop(err);
-		if (repair)
-			ES_TRY(record_delete(c->st, "tag", tags.items[i].id));
-		problem(c, arena_printf(c->a, "tag %s leads to no image", tags.items[i].id), repair);
-	}
-	return NULL;
-}
-
-static es_err *check_snapshots(struct checker *c)
-{
-	struct record_list list;
-
-	ES_TRY(record_list(c->st, c->a, "snapshot", NULL, &list));
-	for (size_t i = 0; i < list.n; i++) {
-		struct json *doc;
-
-		ES_TRY(json_parse(c->a, list.items[i].json, strlen(list.items[i].json), &doc));
-		JSON_EACH(at, json_get(doc, "stack"))
-			if (json_str(at) && blob_is_digest(json_str(at)) && !layers_has(c->st, json_str(at)))
-				problem(c, arena_printf(c->a, "snapshot %s: no layer %s", list.items[i].id, json_str(at)), false);
-	}
-	return NULL;
-}
-
-es_err *gc_check(struct store *st, struct arena *a, bool repair, struct gc_problems *ret)
-{
-	struct checker c = { st, a, ret, 0 };
-	struct gc_result garbage;
-
-	*ret = (struct gc_problems){ 0 };
-	ES_TRY(check_tags(&c, repair));
-	ES_TRY(check_images(&c, repair));
-	ES_TRY(check_snapshots(&c));
-	if (!repair)
-		return NULL;
-	ES_TRY(gc_run(st, &garbage));
-	if (garbage.layers || garbage.blobs)
-		problem(&c, arena_printf(a, "garbage: %llu layers, %llu blobs", (unsigned long long)garbage.layers, (unsigned long long)garbage.blobs),
-			true);
-	return NULL;
 }

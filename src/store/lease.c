@@ -2,21 +2,38 @@
 /* lease.c: what is under way, in memory. */
 #include "store/lease.h"
 
+#include <time.h>
+
+#include "base/clock.h"
 #include "base/str.h"
 #include "store/store_priv.h"
+
+#define REMOVAL_POLL_MS 10
+#define REMOVAL_POLLS 500
 
 struct lease {
 	struct list link;
 	struct store *st;
 	char **digests;
+	int64_t since_ns; /* by the clock that stamps files */
+	bool removes;
 	bool ended; /* a collection is under way that may not have seen the records this lease made way for */
 };
+
+int64_t lease_now(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return now.tv_sec * CLOCK_NS_PER_S + now.tv_nsec;
+}
 
 struct lease *lease_new(struct store *st)
 {
 	struct lease *l = ES_NEW(struct lease);
 
 	l->st = st;
+	l->since_ns = lease_now();
 	pthread_mutex_lock(&st->content_lock);
 	list_append(&st->leases, &l->link);
 	pthread_mutex_unlock(&st->content_lock);
@@ -28,6 +45,46 @@ void lease_hold(struct lease *l, const char *digest)
 	pthread_mutex_lock(&l->st->content_lock);
 	if (!strv_has(l->digests, digest))
 		strv_add(&l->digests, digest);
+	pthread_mutex_unlock(&l->st->content_lock);
+}
+
+void lease_removes(struct lease *l)
+{
+	pthread_mutex_lock(&l->st->content_lock);
+	l->removes = true;
+	pthread_mutex_unlock(&l->st->content_lock);
+}
+
+static bool any_removal(struct store *st, int64_t before_ns)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&st->content_lock);
+	LIST_EACH(at, &st->leases) {
+		const struct lease *l = LIST_ENTRY(at, struct lease, link);
+
+		any |= l->removes && l->since_ns <= before_ns;
+	}
+	pthread_mutex_unlock(&st->content_lock);
+	return any;
+}
+
+bool lease_removals_over(struct store *st)
+{
+	int64_t now = lease_now();
+
+	for (int i = 0; i < REMOVAL_POLLS; i++) {
+		if (!any_removal(st, now))
+			return true;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = REMOVAL_POLL_MS * CLOCK_NS_PER_MS }, NULL);
+	}
+	return false;
+}
+
+void lease_rest(struct lease *l)
+{
+	pthread_mutex_lock(&l->st->content_lock);
+	l->since_ns = INT64_MAX;
 	pthread_mutex_unlock(&l->st->content_lock);
 }
 
@@ -67,4 +124,19 @@ bool lease_holds(const struct store *st, const char *digest)
 		if (strv_has(LIST_ENTRY(at, struct lease, link)->digests, digest))
 			return true;
 	return false;
+}
+
+int64_t lease_oldest(struct store *st, const struct lease *mine)
+{
+	int64_t oldest = INT64_MAX;
+
+	pthread_mutex_lock(&st->content_lock);
+	LIST_EACH(at, &st->leases) {
+		const struct lease *l = LIST_ENTRY(at, struct lease, link);
+
+		if (l != mine && l->since_ns < oldest)
+			oldest = l->since_ns;
+	}
+	pthread_mutex_unlock(&st->content_lock);
+	return oldest;
 }

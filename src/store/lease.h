@@ -12,6 +12,10 @@ struct lease;
 struct lease *lease_new(struct store *st);
 /* From now on DIGEST ("sha256:…", of a layer or of a blob) stays. Call it before looking whether the content is there. */
 void lease_hold(struct lease *l, const char *digest);
+/* What goes under it loses its record first: until the lease ends, the rest of it is no find for a check of the store. */
+void lease_removes(struct lease *l);
+/* A lease for as long as the program runs: it keeps what it holds, and is nothing under way for a check of the store. */
+void lease_rest(struct lease *l);
 /* NULL is fine. */
 void lease_end(struct lease *l);
 

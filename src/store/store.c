@@ -117,6 +117,22 @@ static void *janitor_main(void *arg)
 	return NULL;
 }
 
+void store_sweep_trash(struct store *st)
+{
+	pthread_mutex_lock(&st->trash_lock);
+	st->trash_asked++;
+	pthread_cond_broadcast(&st->trash_cond);
+	pthread_mutex_unlock(&st->trash_lock);
+}
+
+bool store_is_settled(struct store *st)
+{
+	pthread_mutex_lock(&st->trash_lock);
+	bool settled = st->trash_done == st->trash_asked;
+	pthread_mutex_unlock(&st->trash_lock);
+	return settled;
+}
+
 es_err *store_discard(struct store *st, const char *path)
 {
 	char to[sizeof "tmp/" + NAME_RANDOM] = "tmp/";
@@ -125,10 +141,7 @@ es_err *store_discard(struct store *st, const char *path)
 	if (renameat(st->root_fd, path, st->root_fd, to) < 0)
 		return errno == ENOENT ? NULL : es_err_sys(errno, "discard %s/%s", st->root, path);
 	crash_point(st, CRASH_DISCARDED);
-	pthread_mutex_lock(&st->trash_lock);
-	st->trash_asked++;
-	pthread_cond_broadcast(&st->trash_cond);
-	pthread_mutex_unlock(&st->trash_lock);
+	store_sweep_trash(st);
 	return NULL;
 }
 
@@ -259,10 +272,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 	ES_TRY(gc_sweep_snapshots(st));
 	ES_TRY(gc_run(st, NULL)); /* content whose record a crash prevented */
 	crash_point(st, CRASH_OPEN_SWEPT);
-	pthread_mutex_lock(&st->trash_lock);
-	st->trash_asked++; /* also what an earlier life left in tmp/ */
-	pthread_cond_broadcast(&st->trash_cond);
-	pthread_mutex_unlock(&st->trash_lock);
+	store_sweep_trash(st); /* also what an earlier life left in tmp/ */
 	return NULL;
 }
 

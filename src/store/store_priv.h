@@ -11,6 +11,7 @@
 
 #define STORE_DIR_MODE 0711
 
+struct lease;
 struct record_db;
 struct mounts;
 
@@ -44,8 +45,19 @@ void record_db_close(struct store *st);
 
 /* Is DIGEST held? content_lock is taken. */
 bool lease_holds(const struct store *st, const char *digest);
+/* Now (ns), by the clock that the kernel stamps files with. */
+int64_t lease_now(void);
+/* When the oldest lease but MINE began (ns), INT64_MAX without one: whatever was there before it belongs to nothing under way. */
+int64_t lease_oldest(struct store *st, const struct lease *mine);
+/* Wait until the removals that are under way are over; false: they take longer than some seconds. */
+bool lease_removals_over(struct store *st);
 /* A collection begins or ends. */
 void lease_collect(struct store *st, bool begins);
+
+/* Has the janitor nothing to do? */
+bool store_is_settled(struct store *st);
+/* Let the janitor look into tmp/ whether something was discarded or not. */
+void store_sweep_trash(struct store *st);
 
 /* At open: directories of snapshots that no record knows. */
 es_err *gc_sweep_snapshots(struct store *st) ES_CHECKED;

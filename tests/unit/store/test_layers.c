@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "check.h"
+#include "store/fsck.h"
 #include "store/gc.h"
 #include "store/snapshot.h"
 #include "tmproot.h"
@@ -245,7 +246,7 @@ static void garbage_goes_and_leases_hold(void)
 	struct store *st;
 	struct layers_info keep, drop;
 	struct gc_result r;
-	struct gc_problems problems;
+	struct fsck_report problems;
 	char config[BLOB_DIGEST_MAX];
 
 	tmproot_init(&t);
@@ -253,7 +254,8 @@ static void garbage_goes_and_leases_hold(void)
 	struct lease *lease = lease_new(st);
 	import(&t, st, lease, "echo keep > k", ".", &keep);
 	import(&t, st, lease, "echo drop > d", ".", &drop);
-	CHECK_OK(blob_put(st, lease, "{}", 2, NULL, config));
+	es_autofree char *text = es_xasprintf("{\"rootfs\":{\"diff_ids\":[\"%s\"]}}", keep.diff_id);
+	CHECK_OK(blob_put(st, lease, text, strlen(text), NULL, config));
 	CHECK_ERR(blob_put(st, lease, "{}", 2, "sha256:" ID1, NULL), "want sha256:" ID1);
 	es_autofree char *json = es_xasprintf("{\"layers\":[\"%s\"]}", keep.diff_id);
 	CHECK_OK(record_put(st, &(struct record){ .kind = "image", .id = config, .json = json }));
@@ -265,20 +267,20 @@ static void garbage_goes_and_leases_hold(void)
 	CHECK_INT(r.blobs, 0);
 	CHECK_INT(r.bytes, 5);
 	CHECK(layers_has(st, keep.diff_id) && !layers_has(st, drop.diff_id));
-	CHECK_OK(gc_check(st, a, false, &problems));
-	CHECK_INT(problems.n, 0);
+	CHECK_OK(fsck_run(st, a, &(struct fsck_options){ 0 }, &problems));
+	CHECK_INT(problems.problems.n, 0);
 	{
 		es_autofree char *tar = es_xasprintf("%s/layers/%s/tar", t.data, keep.diff_id + 7);
 		es_autoclose int fd = open(tar, O_WRONLY | O_CLOEXEC);
 
 		CHECK(pwrite(fd, "X", 1, 600) == 1);
 	}
-	CHECK_OK(gc_check(st, a, false, &problems));
-	CHECK_INT(problems.n, 1);
-	CHECK(strstr(problems.items[0].what, "is damaged"));
-	CHECK_OK(gc_check(st, a, true, &problems));
-	CHECK_OK(gc_check(st, a, false, &problems));
-	CHECK_INT(problems.n, 0);
+	CHECK_OK(fsck_run(st, a, &(struct fsck_options){ 0 }, &problems));
+	CHECK_INT(problems.problems.n, 1);
+	CHECK(strstr(((struct fsck_problem *)problems.problems.items)->text, "is damaged"));
+	CHECK_OK(fsck_run(st, a, &(struct fsck_options){ .repair = true }, &problems));
+	CHECK_OK(fsck_run(st, a, &(struct fsck_options){ 0 }, &problems));
+	CHECK_INT(problems.problems.n, 0);
 	CHECK(!layers_has(st, keep.diff_id));
 	store_close(st);
 	tmproot_done(&t);
