@@ -17,6 +17,7 @@
 #include "runtime/rtconsole.h"
 #include "runtime/rthook.h"
 #include "runtime/rtinit.h"
+#include "runtime/rtnotify.h"
 #include "runtime/rtscope.h"
 #include "runtime/rtstate.h"
 #include "runtime/rtunit.h"
@@ -210,6 +211,8 @@ static es_err *prepare_channels(struct creation *c)
 		return es_err_sys(errno, "pipe");
 	c->in.up = c->up[1];
 	c->in.down = c->down[0];
+	c->in.parents[0] = c->up[0];
+	c->in.parents[1] = c->down[1];
 	return clone_stack_new(RTCREATE_STACK, &c->stack);
 }
 
@@ -345,6 +348,14 @@ static es_err *outer_hooks(struct creation *c)
 	return file_write_all(c->down[1], &done, 1);
 }
 
+static es_err *hand_over_listener(struct creation *c)
+{
+	char done = RTINIT_LISTENED;
+
+	ES_TRY(rtnotify_send(c->spec.linux_->seccomp, &c->state, "creating", c->pid, c->pidfd, c->in.proc.listener));
+	return file_write_all(c->down[1], &done, 1);
+}
+
 static es_err *died(struct creation *c)
 {
 	int status = 0;
@@ -368,7 +379,7 @@ static es_err *listen_to(struct creation *c)
 			return c->in.stage == RTINIT_EXEC ? NULL : died(c);
 		if (word == RTINIT_CREATED)
 			return NULL;
-		ES_TRY(outer_hooks(c));
+		ES_TRY(word == RTINIT_LISTENER ? hand_over_listener(c) : outer_hooks(c));
 	}
 }
 

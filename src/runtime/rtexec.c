@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "runtime/rtconfig.h"
 #include "runtime/rtconsole.h"
+#include "runtime/rtnotify.h"
 #include "runtime/rtproc.h"
 #include "runtime/rtstate.h"
 #include "sys/cgroup.h"
@@ -33,7 +34,7 @@ struct joining {
 	struct rtstate state;
 	struct rtproc proc;
 	int dir, init, host_proc, console, up[2], down[2];
-	int hear; /* the child's number of down[0] */
+	int hear, say, parents[2]; /* the child's ends of the two pipes, and its copies of the others */
 	uint64_t ns, ns_by_parent;
 	struct cgroup_host cgroup_host;
 	struct cgroup *cgroup;
@@ -53,6 +54,8 @@ static es_err *become_child(struct joining *j)
 	char *command = NULL;
 	char go;
 
+	for (size_t i = 0; i < ES_N(j->parents); i++) /* with them open we would not see that the parent is gone */
+		close(j->parents[i]);
 	ES_TRY(rtproc_seal_fds(&j->proc));
 	if (syscall(SYS_setsid) < 0)
 		return es_err_sys(errno, "setsid");
@@ -72,6 +75,17 @@ static es_err *become_child(struct joining *j)
 	ES_TRY(rtproc_become(&j->proc, &command));
 	j->at_exec = true;
 	return rtproc_exec(&j->proc, command);
+}
+
+static es_err *hand_over(void *arg)
+{
+	struct joining *j = arg;
+	char word = 'l';
+
+	ES_TRY(file_write_all(j->say, &word, 1));
+	if (file_read_some(j->hear, &word, 1) != 1)
+		return es_err_new(ES_E_CANCELLED, "the runtime went away");
+	return NULL;
 }
 
 static int child(void *arg)
@@ -208,10 +222,11 @@ static es_err *find_container(struct joining *j)
 {
 	es_err *err = rtstate_process(&j->state, &j->init);
 
-	if (err) {
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
 		es_err_drop(err);
 		return es_err_new(ES_E_CONFLICT, "cannot exec in a stopped container");
 	}
+	ES_TRY(err);
 	ES_TRY(cgroup_host_load(&j->cgroup_host));
 	ES_TRY(find_cgroup(j));
 	if (!j->o->ignore_paused && j->cgroup && cgroup_is_frozen(j->cgroup))
@@ -238,7 +253,21 @@ static es_err *prepare(struct joining *j)
 	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
 	j->hear = j->down[0];
+	j->say = j->up[1];
+	j->parents[0] = j->up[0];
+	j->parents[1] = j->down[1];
+	j->proc.hand_over = hand_over;
+	j->proc.hand_over_arg = j;
 	return clone_stack_new(RTEXEC_STACK, &j->stack);
+}
+
+/* Before this side allocates again, or gives up. */
+static void stop_child(struct joining *j)
+{
+	int status;
+
+	es_err_drop(pidfd_signal(j->pidfd, SIGKILL));
+	es_err_drop(pidfd_reap(j->pidfd, &status));
 }
 
 static es_err *start(struct joining *j)
@@ -268,37 +297,62 @@ static es_err *start(struct joining *j)
 	if (j->cgroup && v2 < 0)
 		errnum = cgroup_join_quiet(j->cgroup, j->pid, &mount);
 	if (errnum) {
-		int status;
-
-		es_err_drop(pidfd_signal(j->pidfd, SIGKILL));
-		es_err_drop(pidfd_reap(j->pidfd, &status));
+		stop_child(j);
 		return es_err_sys(errnum, "join cgroup %s: %s", mount, j->state.cgroup);
 	}
-	(void)!write(j->down[1], &go, 1);
+	if (write(j->down[1], &go, 1) != 1 && errno != EPIPE) { /* EPIPE: it has ended, and says why */
+		errnum = errno;
+		stop_child(j);
+		return es_err_sys(errnum, "let the process go on");
+	}
 	return NULL;
+}
+
+static es_err *hand_over_listener(struct joining *j)
+{
+	char done = 'L';
+
+	ES_TRY(rtnotify_send(j->spec.linux_->seccomp, &j->state, "running", j->pid, j->pidfd, j->proc.listener));
+	return file_write_all(j->down[1], &done, 1);
 }
 
 static es_err *listen_to(struct joining *j)
 {
+	ssize_t n;
 	char word;
 	int status;
 
-	while (file_read_some(j->up[0], &word, 1) > 0)
-		;
+	while ((n = file_read_some(j->up[0], &word, 1)) > 0) {
+		es_err *err = hand_over_listener(j); /* the child waits for it */
+
+		if (err)
+			stop_child(j);
+		ES_TRY(err);
+	}
+	if (n < 0) {
+		n = errno;
+		stop_child(j);
+		return es_err_sys((int)n, "hear from the process");
+	}
 	if (!j->err && j->at_exec)
 		return NULL;
 	es_err_drop(pidfd_reap(j->pidfd, &status));
 	return j->err ? ES_TAKE(j->err) : es_err_new(ES_E_SYSTEM, "the process ended before it could run the command");
 }
 
+/* A process that nobody could find is not left behind. */
 static es_err *write_pid_file(struct joining *j)
 {
 	char text[16];
 	int n = snprintf(text, sizeof text, "%d", (int)j->pid);
+	es_err *err;
 
 	if (!j->o->pid_file)
 		return NULL;
-	return es_err_in(file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, false), "pid file");
+	err = es_err_in(file_replace(AT_FDCWD, j->o->pid_file, text, (size_t)n, 0644, false), "pid file");
+	if (err)
+		stop_child(j);
+	return err;
 }
 
 static void done(struct joining *j)

@@ -48,6 +48,14 @@ static es_err *say(struct rtinit *in, char word)
 
 /* ---- namespaces and identity ---- */
 
+static es_err *hand_over(void *arg)
+{
+	struct work *w = arg;
+
+	ES_TRY(say(w->in, RTINIT_LISTENER));
+	return hear(w->in, RTINIT_LISTENED);
+}
+
 static es_err *seal_fds(struct work *w)
 {
 	return rtproc_seal_fds(&w->in->proc);
@@ -320,6 +328,8 @@ static es_err *start_hooks(struct work *w)
 static es_err *become(struct work *w)
 {
 	ES_TRY(need_go(w));
+	w->in->proc.hand_over = hand_over;
+	w->in->proc.hand_over_arg = w;
 	return rtproc_become(&w->in->proc, &w->command);
 }
 
@@ -376,6 +386,8 @@ int rtinit_main(void *arg)
 	struct rtinit *in = arg;
 	struct work w = { .in = in, .proc = -1, .root = -1 };
 
+	for (size_t i = 0; i < ES_N(in->parents); i++) /* with a copy of its writing end we would not see that the parent is gone */
+		close(in->parents[i]);
 	in->err = run(&w);
 	return 1;
 }

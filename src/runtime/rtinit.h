@@ -20,6 +20,8 @@ enum rtinit_word {
 	RTINIT_GO = 'g',      /* parent: you are in your cgroups and your ids are mapped */
 	RTINIT_HOOKS = 'h',   /* child: mounts are made, run the hooks of the runtime's namespace */
 	RTINIT_HOOKED = 'H',  /* parent: done */
+	RTINIT_LISTENER = 'l', /* child: proc.listener is to be handed over */
+	RTINIT_LISTENED = 'L', /* parent: done */
 	RTINIT_CREATED = 'c', /* child: all done, waiting for `start` */
 };
 
@@ -44,6 +46,7 @@ struct rtinit {
 	const struct rtstate *state; /* for the hooks that run in the container's namespaces */
 	pid_t pid;                /* its number outside; written by the kernel before it runs */
 	int up, down;             /* write end to, read end from the parent */
+	int parents[2];           /* the parent's ends, of which the child has copies that it must close */
 	/* Written by the child. */
 	bool went;                /* RTINIT_GO was read */
 	enum rtinit_stage stage;

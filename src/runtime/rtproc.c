@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "runtime/rtnotify.h"
 #include "spec/ocicheck.h"
 #include "sys/clone.h"
 #include "sys/procfs.h"
@@ -87,14 +88,13 @@ static es_err *prepare_label(struct arena *a, struct rtproc *r)
 es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,
 		       struct rtproc *ret)
 {
-	struct rtproc r = { .p = p, .lsm_fd = -1, .env = strv_arena_dup(a, p->env) };
+	struct rtproc r = { .p = p, .lsm_fd = -1, .listener = -1, .env = strv_arena_dup(a, p->env) };
 	const struct oci_seccomp *sc = container->linux_ ? container->linux_->seccomp : NULL;
 
 	prepare_caps(p->capabilities, &r);
 	ES_TRY(oci_runtime_gids(a, &p->user, &r.gids, &r.n_gids));
 	if (sc) {
-		if (!str_empty(sc->listener_path))
-			return es_err_new(ES_E_UNSUPPORTED, "linux.seccomp.listenerPath is not supported");
+		r.notify = rtnotify_wanted(sc);
 		if (!sc->flags)
 			r.seccomp_flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 		for (char **f = sc->flags; f && *f; f++) {
@@ -452,9 +452,26 @@ static bool has_all_caps(const struct rtproc *r)
 	return !r->has_caps && r->p->user.uid == 0;
 }
 
+static bool loads_early(const struct rtproc *r)
+{
+	return r->seccomp && (!r->p->no_new_privileges || r->notify);
+}
+
+/* From here on a call of ours may be a question that nobody can answer before the parent has handed the listener over: until then
+ * we write one byte and read one. */
+static es_err *load_filter(struct rtproc *r)
+{
+	if (!r->notify)
+		return seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags);
+	ES_TRY(seccomp_load_notify(r->seccomp, r->seccomp_len, r->seccomp_flags, &r->listener));
+	ES_TRY(r->hand_over(r->hand_over_arg));
+	close(r->listener);
+	return NULL;
+}
+
 es_err *rtproc_become(struct rtproc *r, char **ret_command)
 {
-	bool in_cwd = false, filter = r->seccomp && !r->p->no_new_privileges;
+	bool in_cwd = false, filter = loads_early(r);
 	es_autofree char *command = NULL;
 	char why[128];
 
@@ -480,7 +497,7 @@ es_err *rtproc_become(struct rtproc *r, char **ret_command)
 		ES_TRY(find_command(r, &command));
 		if (!has_all_caps(r))
 			ES_TRY(caps_wear(UINT64_C(1) << CAP_SYS_ADMIN));
-		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
+		ES_TRY(load_filter(r));
 	}
 	if (!has_all_caps(r))
 		ES_TRY(caps_apply(&r->caps)); /* all zero when there are none */
@@ -494,7 +511,7 @@ es_err *rtproc_exec(const struct rtproc *r, const char *path)
 {
 	char why[128];
 
-	if (r->seccomp && r->p->no_new_privileges)
+	if (r->seccomp && !loads_early(r))
 		ES_TRY(seccomp_load(r->seccomp, r->seccomp_len, r->seccomp_flags));
 	execve(path, r->p->args, r->env);
 	return es_err_new(ES_E_INVALID, "exec %s: %s", path, lower_error(errno, why, sizeof why));

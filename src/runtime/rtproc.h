@@ -19,6 +19,10 @@ struct rtproc {
 	const void *seccomp; /* BPF program; NULL: none */
 	size_t seccomp_len;
 	unsigned seccomp_flags;
+	bool notify;         /* the program asks a listener: see hand_over */
+	int listener;        /* descriptor of the child, written by it before hand_over */
+	es_err *(*hand_over)(void *arg); /* in the child: have the parent send the listener to who is to answer; waits for that */
+	void *hand_over_arg;
 	const char *keyring; /* name of a session keyring of its own; NULL: keep the caller's */
 	int preserve_fds;    /* descriptors 3 .. 2+N stay open */
 	const char *lsm_text, *lsm_file; /* security label and the file of procfs that takes it; NULL: none */
@@ -41,7 +45,8 @@ es_err *rtproc_limits(struct rtproc *r, int proc) ES_CHECKED;
 es_err *rtproc_own_stdio(const struct rtproc *r) ES_CHECKED;
 /* Keyring, working directory, user, command, seccomp, capabilities: afterwards the process is the container's, and *RET_COMMAND (heap)
  * what it executes; that is looked for with the container's rights, and runc's text says why it cannot be: exec: "x": executable
- * file not found in $PATH. The filter comes after all that, so that it need not allow it; with no_new_privs it waits for rtproc_exec. */
+ * file not found in $PATH. The filter comes after all that, so that it need not allow it; with no_new_privs it waits for rtproc_exec, unless it
+ * has a listener, for whose sake the parent must still be there. */
 es_err *rtproc_become(struct rtproc *r, char **ret_command) ES_CHECKED;
 /* Does not return unless it fails. */
 es_err *rtproc_exec(const struct rtproc *r, const char *path) ES_CHECKED;

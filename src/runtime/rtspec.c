@@ -12,6 +12,7 @@
 #include "spec/ocicheck.h"
 #include "sys/caps.h"
 #include "sys/ns.h"
+#include "sys/seccomp.h"
 
 static const char spec_text[] =
 	"{\"ociVersion\":\"" OCI_RUNTIME_VERSION "\",\"process\":{\"terminal\":true,\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"sh\"],"
@@ -92,17 +93,20 @@ static struct json *cgroup_features(struct arena *a)
 
 static struct json *seccomp_features(struct arena *a)
 {
-	static const char *const actions[] = { "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-					       "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP", NULL };
-	static const char *const ops[] = { "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
-					   "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE", NULL };
-	static const char *const flags[] = { "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
-					     NULL };
-	struct json *v = switched(a, "enabled", true);
+	struct json *v = switched(a, "enabled", true), *works = json_new_array(a);
 
-	json_set(a, v, "actions", words(a, actions));
-	json_set(a, v, "operators", words(a, ops));
-	json_set(a, v, "supportedFlags", words(a, flags));
+	for (const char *const *f = ocicheck_seccomp_flags; *f; f++) {
+		unsigned bit = 0;
+
+		es_err_drop(seccomp_flag(*f, &bit));
+		if (seccomp_flag_works(bit))
+			json_append(works, json_new_str(a, *f));
+	}
+	json_set(a, v, "actions", words(a, ocicheck_seccomp_actions));
+	json_set(a, v, "operators", words(a, ocicheck_seccomp_operators));
+	json_set(a, v, "archs", words(a, ocicheck_seccomp_arches));
+	json_set(a, v, "knownFlags", words(a, ocicheck_seccomp_flags));
+	json_set(a, v, "supportedFlags", works);
 	return v;
 }
 

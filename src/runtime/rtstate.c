@@ -207,8 +207,8 @@ enum rtstate_status rtstate_status(const struct rtstate *s, int dir, bool frozen
 	es_autoclose int pidfd = -1;
 	es_autoerr es_err *err = rtstate_process(s, &pidfd);
 
-	if (err)
-		return RTSTATE_STOPPED;
+	if (err && es_err_class(err) == ES_E_NOT_FOUND)
+		return RTSTATE_STOPPED; /* what cannot be looked at (no descriptor, no memory) is not taken for dead */
 	if (faccessat(dir, RTSTATE_FIFO, F_OK, 0) == 0)
 		return RTSTATE_CREATED;
 	return frozen ? RTSTATE_PAUSED : RTSTATE_RUNNING;

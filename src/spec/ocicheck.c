@@ -479,8 +479,11 @@ static es_err *check_seccomp(const struct at *at, const struct oci_seccomp *s)
 	ES_TRY(check_words(IN(at, "flags"), ocicheck_seccomp_flags, s->flags));
 	if (!str_empty(s->listener_metadata) && str_empty(s->listener_path))
 		return bad(IN(at, "listenerMetadata"), "is for listenerPath, which is not set");
-	for (size_t i = 0; i < s->syscalls.n; i++)
+	for (size_t i = 0; i < s->syscalls.n; i++) {
 		ES_TRY(check_call(NTH(IN(at, "syscalls"), i), &r[i]));
+		if (str_eq(r[i].action, "SCMP_ACT_NOTIFY") && str_empty(s->listener_path))
+			return bad(IN(at, "listenerPath"), "SCMP_ACT_NOTIFY needs one");
+	}
 	return NULL;
 }
 
@@ -675,4 +678,9 @@ es_err *ocicheck_process(const struct oci_process *p)
 es_err *ocicheck_resources(const struct oci_resources *r)
 {
 	return check_resources(&(struct at){ .name = "" }, r);
+}
+
+es_err *ocicheck_seccomp(const struct oci_seccomp *s)
+{
+	return check_seccomp(&(struct at){ .name = "" }, s);
 }

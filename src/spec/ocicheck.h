@@ -11,6 +11,8 @@ es_err *ocicheck_spec(const struct oci_spec *s) ES_CHECKED;
 es_err *ocicheck_process(const struct oci_process *p) ES_CHECKED;
 /* linux.resources alone, as `update -r` takes it; paths without "linux.resources.". */
 es_err *ocicheck_resources(const struct oci_resources *r) ES_CHECKED;
+/* linux.seccomp alone; paths without "linux.seccomp.". */
+es_err *ocicheck_seccomp(const struct oci_seccomp *s) ES_CHECKED;
 
 /* Names that config.json may use, NULL at the end. */
 extern const char *const ocicheck_seccomp_actions[], *const ocicheck_seccomp_arches[], *const ocicheck_seccomp_operators[],

@@ -302,6 +302,8 @@ es_err *cgroup_open(const struct cgroup_host *host, const char *path, struct cgr
 		es_autofree char *below = path_below(&host->hier[i], path);
 
 		cg->dir[i] = openat(host->hier[i].root_fd, below, CGROUP_DIR);
+		if (cg->dir[i] < 0 && errno != ENOENT && errno != EACCES && errno != EPERM)
+			return es_err_sys(errno, "open cgroup %s below %s", path, host->hier[i].mount);
 		any = any || cg->dir[i] >= 0;
 	}
 	if (!any)

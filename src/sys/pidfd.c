@@ -28,7 +28,8 @@ es_err *pidfd_of(pid_t pid, int *ret_pidfd)
 	return NULL;
 }
 
-/* The text of /proc/PID/stat after the command's closing parenthesis: " S 1 …". The name may hold anything. */
+/* The text of /proc/PID/stat after the command's closing parenthesis: " S 1 …". The name may hold anything.
+ * NULL with errno: ENOENT and ESRCH when there is no such process. */
 static const char *stat_tail(pid_t pid, char *buf, size_t size)
 {
 	char path[32];
@@ -41,8 +42,11 @@ static const char *stat_tail(pid_t pid, char *buf, size_t size)
 	if (fd < 0)
 		return NULL;
 	n = file_read_some(fd, buf, size - 1);
+	if (n == 0)
+		errno = ESRCH;
 	if (n <= 0)
 		return NULL;
+	errno = EPROTO;
 	buf[n] = '\0';
 	tail = strrchr(buf, ')');
 	return tail ? tail + 1 : NULL;
@@ -53,6 +57,8 @@ es_err *pidfd_start_ticks(pid_t pid, uint64_t *ret_ticks)
 	char buf[1024];
 	const char *at = stat_tail(pid, buf, sizeof buf);
 
+	if (!at && errno != ENOENT && errno != ESRCH)
+		return es_err_sys(errno, "read /proc/%d/stat", (int)pid);
 	if (!at)
 		return es_err_new(ES_E_NOT_FOUND, "no process %d", (int)pid);
 	for (int field = 2; field < 22; field++) { /* the tail begins before field 3 */

@@ -18,6 +18,9 @@
 #error "name the audit architecture of this machine"
 #endif
 
+/* linux/seccomp.h, since 5.19 and 5.7; older headers do not name them. */
+enum { FLAG_TSYNC_ESRCH = 1 << 4, FLAG_WAIT_KILLABLE_RECV = 1 << 5 };
+
 static const struct {
 	const char *name;
 	unsigned bit;
@@ -25,6 +28,7 @@ static const struct {
 	{ "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
 	{ "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
 	{ "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+	{ "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", FLAG_WAIT_KILLABLE_RECV },
 };
 
 es_err *seccomp_read(int fd, void **ret_program, size_t *ret_len)
@@ -59,16 +63,41 @@ es_err *seccomp_flag(const char *name, unsigned *ret_bit)
 	return es_err_new(ES_E_INVALID, "seccomp flag \"%s\" is not known", name);
 }
 
-es_err *seccomp_load(const void *program, size_t len, unsigned flags)
+static long load(const void *program, size_t len, unsigned flags)
 {
 	struct sock_fprog prog = {
 		.len = (unsigned short)(len / sizeof(struct sock_filter)),
 		.filter = (struct sock_filter *)(uintptr_t)program,
 	};
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) != 0)
-		return es_err_sys(errno, "load seccomp filter");
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+}
+
+es_err *seccomp_load(const void *program, size_t len, unsigned flags)
+{
+	/* with TSYNC the result may also be the thread that could not follow */
+	return load(program, len, flags & ~(unsigned)FLAG_WAIT_KILLABLE_RECV) == 0 ? NULL : es_err_sys(errno, "load seccomp filter");
+}
+
+es_err *seccomp_load_notify(const void *program, size_t len, unsigned flags, int *ret_listener)
+{
+	long fd;
+
+	if (flags & SECCOMP_FILTER_FLAG_TSYNC) /* one result cannot be a descriptor and a thread */
+		flags |= FLAG_TSYNC_ESRCH;
+	fd = load(program, len, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	if (fd < 0)
+		return es_err_sys(errno, "load seccomp filter with a listener");
+	*ret_listener = (int)fd;
 	return NULL;
+}
+
+/* The kernel looks at the flags first, and then finds no program. */
+bool seccomp_flag_works(unsigned bit)
+{
+	if (bit == FLAG_WAIT_KILLABLE_RECV)
+		bit |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, bit, NULL) < 0 && errno == EFAULT;
 }
 
 #define LOAD(member) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))

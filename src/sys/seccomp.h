@@ -2,6 +2,7 @@
 /* seccomp.h: load a compiled system call filter into the calling thread (seccomp(2)). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,10 @@ es_err *seccomp_read(int fd, void **ret_program, size_t *ret_len) ES_CHECKED;
 es_err *seccomp_flag(const char *name, unsigned *ret_bit) ES_CHECKED;
 /* Needs no_new_privs or CAP_SYS_ADMIN. FLAGS as for seccomp(2). */
 es_err *seccomp_load(const void *program, size_t len, unsigned flags) ES_CHECKED;
+/* The same for a program that asks somebody (SECCOMP_RET_USER_NOTIF): the descriptor that the questions come out of, CLOEXEC. */
+es_err *seccomp_load_notify(const void *program, size_t len, unsigned flags, int *ret_listener) ES_CHECKED;
+/* Flags that this kernel takes, of those that seccomp_flag() knows. */
+bool seccomp_flag_works(unsigned bit);
 
 struct sock_filter;
 #define SECCOMP_ALLOW_MAX 160 /* numbers of a list */

@@ -2,9 +2,12 @@
 """Every kind of system call that a container's birth makes fails once, at the start of its uses and later: the cause is told,
 and no cgroup, mount, process or directory stays."""
 
+import json
 import pathlib
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -25,6 +28,13 @@ USES = [
     ("setresgid", 1), ("setresuid", 1), ("setsid", 1), ("stat", 1), ("statfs", 1), ("symlinkat", 1), ("umount2", 1), ("unshare", 1),
     ("write", 1, 3, 9, 17),
 ]
+
+
+def poll(what):
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def mounts(b):
@@ -51,3 +61,39 @@ def test_one_call_fails(b, call, uses):
             assert b.left() == [] and mounts(b) == [], (n, text)
         else:
             assert code == 0, (n, text)  # it has not that many uses here, or can do without
+
+
+# The same for exec, which leaves nothing but the container as it was.
+EXEC_USES = [
+    ("clone3", 1), ("close_range", 1), ("getcwd", 1), ("openat", 1, 5, 9, 12), ("pipe2", 1, 2), ("prctl", 1, 2), ("read", 1, 5, 7, 9),
+    ("renameat", 1), ("setns", 1), ("setresuid", 1), ("setsid", 1), ("write", 1, 2, 3, 9, 12),
+]
+
+
+@pytest.mark.parametrize("call, uses", [(row[0], row[1:]) for row in EXEC_USES])
+def test_one_call_of_exec_fails(b, call, uses):
+    pid = b.start()
+    prefix = b.prefix
+    for n in uses:
+        log = b.path / "strace"
+        b.prefix = [*prefix, "strace", "-f", "-y", "-o", str(log), "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={n}"]
+        with open(b.path / "err", "w+") as err:
+            code = subprocess.run(b.argv("exec", "--detach", "--pid-file", "exec.pid", "c", "/bin/sleep", "0.5"), cwd=b.path,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err, timeout=30).returncode
+            err.seek(0)
+            text = err.read()
+        b.prefix = prefix
+        inside = [p for p in json.loads(b.call("ps", "-f", "json", "c").stdout) if p != pid]
+        if any("INJECTED" in l for l in log.read_text().splitlines()):
+            assert code == 255 and ("I/O error" in text or "i/O error" in text), (n, code, text)
+            assert inside == [], (n, text)
+        else:
+            assert code == 0 and inside == [], (n, text)  # strace has waited for it
+
+
+def test_init_ends_with_a_runtime_that_is_killed(b):
+    """It waits for a word of the runtime; when that is gone there is nobody to wait for, nor to look after it."""
+    b.c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"cat > {b.path}/hook; kill -9 $PPID"]}]}
+    assert b.run().returncode == -signal.SIGKILL
+    pid = json.loads((b.path / "hook").read_text())["pid"]
+    poll(lambda: not pathlib.Path(f"/proc/{pid}/root/bin").exists())

@@ -139,6 +139,8 @@ static const struct {
 	{ CALL("\"action\":\"SCMP_ACT_KILL\",\"args\":[{\"index\":6,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]"), "linux.seccomp.syscalls[0].args[0].index: 6" },
 	{ CALL("\"action\":\"SCMP_ACT_KILL\",\"args\":[{\"index\":0,\"value\":1,\"op\":\"EQ\"}]"),
 	  "linux.seccomp.syscalls[0].args[0].op: string EQ is not a valid operator for seccomp" },
+	{ CALL("\"action\":\"SCMP_ACT_NOTIFY\""), "linux.seccomp.listenerPath: SCMP_ACT_NOTIFY needs one" },
+	{ S("\"listenerPath\":\"/a\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_NOTIFY\"}]"), NULL },
 	{ S("\"syscalls\":[{\"names\":[\"write\"],\"action\":\"SCMP_ACT_NOTIFY\"}]"), "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY cannot be used for the write" },
 };
 
