@@ -662,13 +662,12 @@ static void tell_left(struct netmgr *m, struct box *b)
 	b->left = true;
 }
 
-/* Everything that UP did; also of a half-made box. */
+/* Everything that UP did; also of a half-made box. Needs no lock: nobody else has the box. */
 static void undo(struct netmgr *m, struct box *b)
 {
 	network_unpublish(m->cfg.network, b->id);
 	FIELD_LIST_EACH(struct box_endpoint, ep, &b->endpoints)
 		endpoint_down(m, ep);
-	tell_left(m, b);
 	network_ns_drop(m->cfg.network, b->id);
 }
 
@@ -739,6 +738,7 @@ es_err *netmgr_up(struct netmgr *m, struct arena *a, const struct netmgr_start *
 	err = up(m, a, s, b, &made);
 	if (err) {
 		undo(m, b);
+		tell_left(m, b);
 		netmgr_sandbox_done(&made);
 		arena_free(b->a);
 		return err;
@@ -768,20 +768,33 @@ void netmgr_ended(struct netmgr *m, const char *container_id)
 		tell_left(m, b);
 }
 
-void netmgr_down(struct netmgr *m, const char *container_id)
+/* Out of the books; the caller's. Its record and its addresses stay. NULL: not up. */
+static struct box *take_box(struct netmgr *m, const char *container_id)
 {
 	NETMGR_WITH_LOCK(m);
-	struct box *b = netmgr_box(m, container_id);
+
+	for (size_t i = 0; i < m->n_boxes; i++) {
+		struct box *b = m->boxes[i];
+
+		if (strcmp(b->id, container_id) != 0)
+			continue;
+		tell_left(m, b);
+		memmove(m->boxes + i, m->boxes + i + 1, (--m->n_boxes - i) * sizeof *m->boxes);
+		return b;
+	}
+	return NULL;
+}
+
+/* Taking an interface away keeps the kernel busy for tens of milliseconds, in which other containers start. The record goes last:
+ * what a kill leaves in the middle is found by the next netmgr_open. */
+void netmgr_down(struct netmgr *m, const char *container_id)
+{
+	struct box *b = take_box(m, container_id);
 
 	if (!b)
 		return;
 	undo(m, b);
 	log_err(record_delete(m->cfg.store, NETMGR_BOX_KIND, container_id), "sandbox record");
-	for (size_t i = 0; i < m->n_boxes; i++)
-		if (m->boxes[i] == b) {
-			memmove(m->boxes + i, m->boxes + i + 1, (--m->n_boxes - i) * sizeof *m->boxes);
-			break;
-		}
 	arena_free(b->a);
 }
 

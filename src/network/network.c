@@ -510,12 +510,12 @@ static struct bridge *new_bridge(const struct network_bridge *spec)
 	return b;
 }
 
-static void delete_link(struct network *n, int ifindex)
+static void delete_link(struct nl *rtnl, int ifindex)
 {
 	es_automsgs m = NL_MSGS;
 
 	rtnl_link_del(&m, ifindex);
-	es_err_drop(nl_talk(&n->rtnl, &m, NULL)); /* gone already: as wanted */
+	es_err_drop(nl_talk(rtnl, &m, NULL)); /* gone already: as wanted */
 }
 
 es_err *network_bridge_add(struct network *n, const struct network_bridge *spec)
@@ -541,7 +541,7 @@ es_err *network_bridge_add(struct network *n, const struct network_bridge *spec)
 		return NULL;
 	ptrs_remove(&n->bridges, n->bridges.n - 1);
 	if (b->ifindex && !b->spec.keep)
-		delete_link(n, b->ifindex);
+		delete_link(&n->rtnl, b->ifindex);
 	free_bridge(b);
 	return es_err_in(err, "bridge %s", spec->ifname);
 }
@@ -556,7 +556,7 @@ es_err *network_bridge_remove(struct network *n, const char *id)
 		if (strcmp(b->id, id) != 0)
 			continue;
 		if (!b->spec.keep)
-			delete_link(n, b->ifindex);
+			delete_link(&n->rtnl, b->ifindex);
 		ptrs_remove(&n->bridges, i);
 		free_bridge(b);
 		return n->ready ? apply(n) : NULL;
@@ -764,13 +764,13 @@ static es_err *configure_inside(struct network *n, const struct bridge *b, const
 	return nl_talk(inside, &m, NULL);
 }
 
-static void delete_veth(struct network *n, const char *veth)
+static void delete_veth(struct nl *rtnl, const char *veth)
 {
 	struct rtnl_link link;
-	es_err *err = rtnl_link_get(&n->rtnl, veth, &link);
+	es_err *err = rtnl_link_get(rtnl, veth, &link);
 
 	if (!err)
-		delete_link(n, link.index);
+		delete_link(rtnl, link.index);
 	es_err_drop(err);
 }
 
@@ -788,7 +788,7 @@ es_err *network_attach(struct network *n, int netns_fd, const struct network_end
 	if (!err)
 		err = configure_inside(n, b, ep, netns_fd);
 	if (err) {
-		delete_veth(n, e->veth);
+		delete_veth(&n->rtnl, e->veth);
 		free(e);
 		return es_err_in(err, "connect %s to bridge %s", ep->ifname, b->ifname);
 	}
@@ -820,20 +820,35 @@ void network_adopt(struct network *n, const struct network_endpoint *ep)
 	ptrs_add(&n->endpoints, new_endpoint(ep));
 }
 
-void network_detach(struct network *n, const char *endpoint_id)
+/* Out of the books; the caller's. NULL: not there. */
+static struct endpoint *forget_endpoint(struct network *n, const char *id)
 {
 	WITH_LOCK(n);
 
 	for (size_t i = 0; i < n->endpoints.n; i++) {
 		struct endpoint *e = n->endpoints.p[i];
 
-		if (strcmp(e->id, endpoint_id) != 0)
+		if (strcmp(e->id, id) != 0)
 			continue;
-		delete_veth(n, e->veth);
 		ptrs_remove(&n->endpoints, i);
-		free(e);
-		return;
+		return e;
 	}
+	return NULL;
+}
+
+void network_detach(struct network *n, const char *endpoint_id)
+{
+	es_autofree struct endpoint *e = forget_endpoint(n, endpoint_id);
+	es_autonl own = NL_NONE;
+	es_err *err;
+
+	if (!e)
+		return;
+	/* The kernel waits tens of milliseconds for its readers: neither our lock nor our socket may wait with it. */
+	err = nl_open(NETLINK_ROUTE, &own);
+	if (!err)
+		delete_veth(&own, e->veth);
+	log_err(err, "remove %s", e->veth);
 }
 
 /* ---- published ports ---- */
