@@ -21,6 +21,7 @@ struct owned {
 
 struct arena {
 	struct block *blocks;
+	struct block *borrowed; /* one of them, not ours to free, and neither is the arena then; NULL */
 	struct owned *owned;
 	size_t used;
 };
@@ -28,6 +29,16 @@ struct arena {
 struct arena *arena_new(void)
 {
 	return ES_NEW(struct arena);
+}
+
+struct arena *arena_new_in(void *memory, size_t n)
+{
+	struct arena *a = memory;
+	size_t own = (sizeof *a + ALIGN - 1) & ~(ALIGN - 1);
+
+	a->borrowed = a->blocks = (struct block *)(void *)((char *)memory + own);
+	a->blocks->size = n - own - sizeof *a->blocks;
+	return a;
 }
 
 void arena_free(struct arena *a)
@@ -38,9 +49,11 @@ void arena_free(struct arena *a)
 		free(o->p);
 	for (struct block *b = a->blocks, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		if (b != a->borrowed)
+			free(b);
 	}
-	free(a);
+	if (!a->borrowed)
+		free(a);
 }
 
 /* A new block goes first, unless it is an oversized one for a single value: then the half-empty first block stays. */

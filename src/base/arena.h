@@ -7,6 +7,8 @@
 struct arena;
 
 struct arena *arena_new(void);
+/* The same, but it begins in N zeroed bytes at MEMORY (borrowed, aligned for any type) before it asks for more. */
+struct arena *arena_new_in(void *memory, size_t n);
 void arena_free(struct arena *a); /* NULL is fine */
 /* Zeroed, aligned for any type. */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull));

@@ -195,6 +195,11 @@ es_err *control_open(struct control *c)
 	return loop_watch(c->loop, &c->listener, EPOLLIN);
 }
 
+void control_trim(struct control *c)
+{
+	lazy_trim(c->request, MON_REQUEST_MAX);
+}
+
 void control_close_listener(struct control *c)
 {
 	loop_remove(c->loop, &c->listener);

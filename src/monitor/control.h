@@ -32,6 +32,8 @@ struct control {
 
 /* loop, journal, handle, moved and self are set before. Listens in the run directory. */
 es_err *control_open(struct control *c) ES_CHECKED;
+/* Give back the memory of the last request. */
+void control_trim(struct control *c);
 void control_close_listener(struct control *c); /* and remove the socket's name */
 /* Answer all who wait for OP: ERR (borrowed) or STATUS (may be NULL). */
 void control_reply(struct control *c, const char *op, const es_err *err, struct mon_status *status);

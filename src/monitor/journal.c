@@ -94,6 +94,11 @@ static es_err *cut(struct journal *j)
 	return NULL;
 }
 
+void journal_trim(struct journal *j)
+{
+	lazy_trim(j->line, MON_RECORD_MAX);
+}
+
 es_err *journal_append(struct journal *j, struct mon_record *r)
 {
 	/* With its capacity at the maximum the buffer never moves. */

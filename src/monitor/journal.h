@@ -23,6 +23,8 @@ struct journal {
 es_err *journal_open(struct journal *j, int dir_fd) ES_CHECKED;
 void journal_done(struct journal *j);
 /* Give R the next seq (and the time, if it has none) and append it. The error text is cut to fit. */
+/* Give back the memory of the line. */
+void journal_trim(struct journal *j);
 es_err *journal_append(struct journal *j, struct mon_record *r) ES_CHECKED;
 /* The line of the first record that has at least *SEQ, without newline, borrowed until the next call; *SEQ becomes its
  * number. *RET_LEN 0: there is none yet. */

@@ -29,11 +29,11 @@ static const char *const verb_names[] = {
 };
 _Static_assert(ES_N(verb_names) == LAUNCH_VERB_N, "a verb without a name");
 
-es_err *launch_init(struct launch *l)
+es_err *launch_init(struct launch *l, struct arena *a)
 {
 	l->log_fd = l->console.fd = l->master = -1;
 	l->keep = (struct keep)KEEP_INIT;
-	l->argv = es_xcalloc(strv_len(l->spec->runtime_args) + LAUNCH_ARGS, sizeof *l->argv);
+	l->argv = ARENA_ARRAY(a, const char *, strv_len(l->spec->runtime_args) + LAUNCH_ARGS);
 	l->text = lazy_new(LAUNCH_TEXT_MAX);
 	snprintf(l->pid_arg, sizeof l->pid_arg, "/proc/%d/fd/%d/%s", (int)getpid(), MON_FD_DIR, l->pid_name);
 	snprintf(l->console_arg, sizeof l->console_arg, "/proc/%d/fd/%d/%s", (int)getpid(), MON_FD_DIR, LAUNCH_CONSOLE);
@@ -54,8 +54,6 @@ void launch_done(struct launch *l)
 		return;
 	close_all(l);
 	keep_done(&l->keep);
-	free(l->argv);
-	l->argv = NULL;
 }
 
 /* The terminal. */

@@ -38,7 +38,7 @@ struct launch {
 	char *text; /* !ok: the runtime's words, LAUNCH_TEXT_MAX */
 };
 
-es_err *launch_init(struct launch *l) ES_CHECKED;
+es_err *launch_init(struct launch *l, struct arena *a) ES_CHECKED; /* A: lives as long */
 void launch_done(struct launch *l);
 /* STDIO (borrowed): descriptors for 0, 1, 2; -1: /dev/null. TERMINAL asks for a master. PROCESS: for exec. The result
  * comes by l->done, never from inside this call. A failure to start the runtime at all is returned. */

@@ -2,10 +2,12 @@
 /* lazy.c: anonymous mappings. */
 #include "monitor/lazy.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
 #define LAZY_PAGE 4096
+#define LAZY_STACK (96u << 10) /* bytes below the caller that may have been touched */
 
 void *lazy_new(size_t size)
 {
@@ -20,6 +22,13 @@ void *lazy_new(size_t size)
 
 void lazy_trim(void *p, size_t size)
 {
-	if (size > LAZY_PAGE)
-		madvise((char *)p + LAZY_PAGE, size - LAZY_PAGE, MADV_DONTNEED);
+	madvise(p, size, MADV_DONTNEED);
+}
+
+/* A page is left for the frames of this call. Below the stack's mapping is a gap that the kernel keeps free. */
+__attribute__((noinline)) void lazy_trim_stack(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0), end = (here - LAZY_PAGE) & ~(uintptr_t)(LAZY_PAGE - 1);
+
+	madvise((char *)end - LAZY_STACK, LAZY_STACK, MADV_DONTNEED);
 }

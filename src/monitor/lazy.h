@@ -6,5 +6,7 @@
 
 /* SIZE zeroed bytes, page-aligned, until the process ends; aborts when there is no address space. */
 void *lazy_new(size_t size) __attribute__((returns_nonnull));
-/* The contents are no longer needed (they become zero): give the memory back, but for the first page. */
+/* The contents are no longer needed (they become zero): give the memory back. */
 void lazy_trim(void *p, size_t size);
+/* The same for what deeper calls than the caller's left of the stack. */
+void lazy_trim_stack(void);

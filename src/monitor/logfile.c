@@ -46,6 +46,17 @@ void logfile_done(struct logfile *l)
 	l->fd = -1;
 }
 
+void logfile_trim(struct logfile *l)
+{
+	if (!l->path)
+		return;
+	if (!l->out_len)
+		lazy_trim(l->out, LOGFILE_OUT);
+	for (size_t i = 0; i < LOGFILE_STREAM_N; i++)
+		if (!l->lines[i].len)
+			lazy_trim(l->lines[i].bytes, LOGFILE_LINE_MAX);
+}
+
 /* What is in the buffer and in the unfinished record is lost. */
 static void drop_pending(struct logfile *l)
 {

@@ -40,6 +40,8 @@ struct logfile {
  * counts the current file. */
 es_err *logfile_open(struct logfile *l, const char *path, const char *attrs, int64_t max_size, int64_t max_file) ES_CHECKED;
 void logfile_done(struct logfile *l);
+/* Give back the memory of buffers that hold nothing. */
+void logfile_trim(struct logfile *l);
 /* NOW is ns since 1970. Whole lines are in the file when this returns (or counted in `dropped`). */
 void logfile_feed(struct logfile *l, enum logfile_stream s, const char *bytes, size_t n, int64_t now);
 /* The stream ended: write what has no newline. */

@@ -19,11 +19,37 @@
 #include "monitor/monitor_priv.h"
 #include "sys/pidfd.h"
 
+#define MONITOR_REST_NS (CLOCK_NS_PER_S / 2) /* so long after the first work memory is given back */
+#define MONITOR_SPEC_MEMORY (64u << 10)        /* address space for what is kept of the spec; more is taken from the heap */
+
 /* How long clients may take for the last output, and watchers for the last record, before we leave. */
 #define MONITOR_LEAVE_NS (600 * CLOCK_NS_PER_S)
 
 static void begin_start(struct monitor *m);
 static void leave(struct monitor *m);
+
+/* There is one of us for each container: what a start, a request or a burst of output took is given back soon. */
+static void on_rest(void *self)
+{
+	struct monitor *m = self;
+
+	if (!relay_trim(&m->relay))
+		loop_timer_set(&m->loop, &m->rest_timer, MONITOR_REST_NS);
+	journal_trim(&m->journal);
+	control_trim(&m->control);
+	lazy_trim_stack();
+}
+
+void monitor_worked(struct monitor *m)
+{
+	if (!m->rest_timer.on)
+		loop_timer_set(&m->loop, &m->rest_timer, MONITOR_REST_NS);
+}
+
+static void on_worked(void *self)
+{
+	monitor_worked(self);
+}
 
 void monitor_record(struct monitor *m, struct mon_record r)
 {
@@ -149,6 +175,7 @@ static void on_started(void *self)
 		es_err_drop(pidfd_start_ticks(m->pid, &m->start_ticks));
 		es_err_drop(pidfd_of(m->pid, &m->pidfd));
 	}
+	monitor_worked(m);
 	monitor_record(m, (struct mon_record){ .event = "start", .time = m->started_at, .pid = m->pid,
 					       .start_ticks = m->start_ticks, .restart_count = m->restart.count });
 	report(m, &(struct mon_report){ .ok = true, .pid = m->pid, .start_ticks = m->start_ticks,
@@ -485,11 +512,14 @@ static es_err *check_spec(const struct mon_spec *spec)
 static es_err *load_spec(struct monitor *m)
 {
 	es_autofree char *text = NULL;
+	es_autoarena *a = arena_new(); /* of the document, of which little is kept */
+	struct mon_spec whole = { 0 };
 	size_t len;
 
 	ES_TRY(file_read(MON_FD_DIR, MON_FILE_SPEC, MON_SPEC_MAX, &text, &len));
-	m->arena = arena_new();
-	ES_TRY(es_err_in(field_decode_text(m->arena, mon_spec_rows, text, len, &m->spec), MON_FILE_SPEC));
+	ES_TRY(es_err_in(field_decode_text(a, mon_spec_rows, text, len, &whole), MON_FILE_SPEC));
+	m->arena = arena_new_in(lazy_new(MONITOR_SPEC_MEMORY), MONITOR_SPEC_MEMORY);
+	ES_TRY(field_copy(m->arena, mon_spec_rows, &whole, &m->spec));
 	ES_TRY(es_err_in(check_spec(&m->spec), MON_FILE_SPEC));
 	m->is_exec = str_eq(m->spec.kind, "exec");
 	return sort_out_fds(&m->spec);
@@ -534,6 +564,7 @@ static void init_parts(struct monitor *m)
 	m->kill_timer = (struct loop_timer){ .fn = on_kill_timer, .self = m };
 	m->restart_timer = (struct loop_timer){ .fn = on_restart_timer, .self = m };
 	m->leave_timer = (struct loop_timer){ .fn = on_leave_timer, .self = m };
+	m->rest_timer = (struct loop_timer){ .fn = on_rest, .self = m };
 	m->oom_watch.fn = check_oom;
 	m->oom_watch.self = m;
 	m->start = (struct launch){ .loop = &m->loop, .spec = &m->spec, .pid_name = "pid", .done = on_started, .self = m };
@@ -544,6 +575,7 @@ static void init_parts(struct monitor *m)
 	m->prober.self = m;
 	m->relay.detached = on_detached;
 	m->relay.idle = on_idle;
+	m->relay.worked = on_worked;
 	m->relay.self = m;
 	m->control.loop = &m->loop;
 	m->control.journal = &m->journal;
@@ -566,9 +598,9 @@ static es_err *set_up(struct monitor *m)
 		json_write(&attrs, m->spec.log.attrs, 0);
 	ES_TRY(restart_set(&m->restart, m->spec.restart.name, m->spec.restart.max_retries));
 	ES_TRY(relay_init(&m->relay, &m->loop, &m->spec, attrs.len ? arena_strdup(m->arena, attrs.p) : NULL));
-	ES_TRY(launch_init(&m->start));
-	ES_TRY(launch_init(&m->verb));
-	ES_TRY(prober_init(&m->prober, &m->loop));
+	ES_TRY(launch_init(&m->start, m->arena));
+	ES_TRY(launch_init(&m->verb, m->arena));
+	ES_TRY(prober_init(&m->prober, &m->loop, m->arena));
 	ES_TRY(journal_open(&m->journal, MON_FD_DIR));
 	ES_TRY(control_open(&m->control));
 	return attach_early_clients(m);

@@ -50,6 +50,7 @@ struct monitor {
 	bool stop_pending;   /* a stop came while starting */
 	int64_t stop_signal, stop_timeout_ns;
 	struct loop_timer kill_timer, restart_timer, leave_timer;
+	struct loop_timer rest_timer; /* a moment after work, memory is given back */
 
 	struct restart restart;
 	struct launch start, verb;
@@ -63,6 +64,8 @@ struct monitor {
 };
 
 /* monitor.c */
+/* Something was done that took memory. */
+void monitor_worked(struct monitor *m);
 void monitor_record(struct monitor *m, struct mon_record r);
 /* SIG to the process; a paused one is woken when the signal is meant to end it (ENDS). */
 es_err *monitor_signal(struct monitor *m, int64_t sig, bool ends) ES_CHECKED;

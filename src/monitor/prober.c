@@ -146,7 +146,7 @@ static void on_interval(void *self)
 		finish(p, -1, es_err_text(err), strlen(es_err_text(err)));
 }
 
-es_err *prober_init(struct prober *p, struct loop *l)
+es_err *prober_init(struct prober *p, struct loop *l, struct arena *a)
 {
 	p->loop = l;
 	p->interval = (struct loop_timer){ .fn = on_interval, .self = p };
@@ -158,7 +158,7 @@ es_err *prober_init(struct prober *p, struct loop *l)
 	p->launch.self = p;
 	p->text = lazy_new(HEALTH_OUTPUT + 1);
 	health_init(&p->health, p->launch.spec->health);
-	return launch_init(&p->launch);
+	return launch_init(&p->launch, a);
 }
 
 void prober_done(struct prober *p)

@@ -25,7 +25,7 @@ struct prober {
 };
 
 /* launch.spec, changed, reaped_early and self are set before. Without spec->health nothing ever happens. */
-es_err *prober_init(struct prober *p, struct loop *l) ES_CHECKED;
+es_err *prober_init(struct prober *p, struct loop *l, struct arena *a) ES_CHECKED;
 void prober_done(struct prober *p);
 void prober_begin(struct prober *p);  /* the container started */
 void prober_stop(struct prober *p);   /* it ended or rests; a probe under way is killed and forgotten */

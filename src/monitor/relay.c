@@ -13,7 +13,6 @@
 /* Read at most this much more of a stream whose process is gone but which somebody else keeps writing. */
 #define RELAY_LAST_CHUNKS 128
 
-#define RELAY_TRIM_NS (1 * CLOCK_NS_PER_S)
 
 static void pump(struct relay *r);
 static void watch_input(struct relay *r);
@@ -199,8 +198,7 @@ static bool read_source(struct relay_source *s)
 	_Static_assert(RELAY_CHUNK <= 0xffff, "two length bytes are written");
 	logfile_feed(&r->log, s->stream, frame + RELAY_HEADER, (size_t)n, clock_now_ns());
 	r->area_len += RELAY_HEADER + (size_t)n;
-	if (r->area_len > RELAY_INPUT && !r->trim.on)
-		loop_timer_set(r->loop, &r->trim, RELAY_TRIM_NS);
+	r->worked(r->self);
 	return true;
 }
 
@@ -376,14 +374,14 @@ static void on_client(void *self, uint32_t events)
 
 /* Set-up and end. */
 
-static void on_trim(void *self)
+bool relay_trim(struct relay *r)
 {
-	struct relay *r = self;
-
-	if (r->area_len)
-		loop_timer_set(r->loop, &r->trim, RELAY_TRIM_NS);
-	else
+	logfile_trim(&r->log);
+	if (!r->in_len)
+		lazy_trim(r->in, RELAY_INPUT + DETACH_KEYS_MAX);
+	if (!r->area_len)
 		lazy_trim(r->area, RELAY_AREA + RELAY_TAIL);
+	return !r->area_len;
 }
 
 /* Somebody still holds the stream open, or a client is too slow for what is left: the log gets what is there. */
@@ -421,7 +419,6 @@ es_err *relay_init(struct relay *r, struct loop *l, const struct mon_spec *spec,
 			.relay = r, .stream = (enum logfile_stream)i,
 			.io = { .fd = -1, .fn = on_source, .self = &r->sources[i] },
 		};
-	r->trim = (struct loop_timer){ .fn = on_trim, .self = r };
 	r->in = lazy_new(RELAY_INPUT + DETACH_KEYS_MAX);
 	r->area = lazy_new(RELAY_AREA + RELAY_TAIL);
 	return logfile_open(&r->log, keep ? spec->log.path : NULL, log_attrs, spec->log.max_size, spec->log.max_file);

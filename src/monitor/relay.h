@@ -60,12 +60,12 @@ struct relay {
 	void (*drained)(void *self);  /* called once after relay_drain() */
 	void (*detached)(void *self); /* a client left by its keys */
 	void (*idle)(void *self);     /* the last client is gone */
+	void (*worked)(void *self);   /* memory was used that relay_trim() would give back */
 	void *self;
 	size_t n_clients, top; /* no slot from TOP on was ever used: their pages stay untouched */
 	size_t in_at, in_len, area_len;
 	char *in;   /* RELAY_INPUT + DETACH_KEYS_MAX */
 	char *area; /* RELAY_AREA + RELAY_TAIL */
-	struct loop_timer trim; /* gives back what a burst of output took */
 	struct relay_client clients[MON_CLIENTS_MAX];
 };
 
@@ -84,6 +84,8 @@ es_err *relay_attach(struct relay *r, const struct mon_attach *how, int fd) ES_C
 es_err *relay_resize(struct relay *r, int64_t width, int64_t height) ES_CHECKED;
 /* The process is gone: r->drained is called when both streams are at their end. */
 void relay_drain(struct relay *r);
+/* Give back the memory of empty buffers; false: the area holds something still. */
+bool relay_trim(struct relay *r);
 /* End all clients; each gets what is still in the area first. */
 void relay_close_clients(struct relay *r);
 /* Now, without waiting for anyone. */

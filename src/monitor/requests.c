@@ -172,6 +172,7 @@ es_err *requests_handle(void *self, struct arena *a, const struct mon_request *r
 {
 	struct request r = { .m = self, .a = a, .req = req, .fd = fd, .reply = reply, .later = ret_later };
 
+	monitor_worked(self);
 	for (size_t i = 0; i < ES_N(handlers); i++)
 		if (str_eq(req->op, handlers[i].op))
 			return handlers[i].handle(&r);
