@@ -211,16 +211,19 @@ static struct json *registry_config(struct req *r)
 
 static struct json *warnings(struct req *r)
 {
+	const struct engine_config *cfg = engine_config(r->engine);
 	struct json *list = json_new_array(r->a);
-	char **at = engine_config(r->engine)->tcp_hosts;
+	const char *path = arena_printf(r->a, "%s/" ENGINE_NOT_DURABLE, cfg->data_root);
+	es_autofree char *not_durable = NULL;
+	es_autoerr es_err *err = file_read(AT_FDCWD, path, SMALL_FILE_MAX, &not_durable, NULL);
 
-	if (!at)
-		return json_new_null(r->a);
-	for (; *at; at++)
+	for (char **at = cfg->tcp_hosts; at && *at; at++)
 		json_append(list, json_new_str(r->a, arena_printf(r->a,
 			"WARNING: API is accessible on http://%s without encryption.\n         Access to the remote API is equivalent to root access on "
 			"the host.", *at)));
-	return list;
+	if (!err)
+		json_append(list, json_new_str(r->a, arena_printf(r->a, "WARNING: %s", not_durable)));
+	return list->n ? list : json_new_null(r->a);
 }
 
 static struct json *swarm_inactive(struct arena *a)

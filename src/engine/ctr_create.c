@@ -458,7 +458,7 @@ void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_con
 	if (str_empty(hc->ipc_mode))
 		hc->ipc_mode = "private";
 	if (str_empty(hc->cgroupns_mode))
-		hc->cgroupns_mode = e->cgroups.mode == CGROUP_V2 && !hc->privileged ? "private" : "host";
+		hc->cgroupns_mode = e->cgroups.mode == CGROUP_V2 ? "private" : "host"; /* as docker: privileged containers, too */
 	if (hc->shm_size == 0)
 		hc->shm_size = e->cfg->default_shm_size ? e->cfg->default_shm_size : SHM_SIZE;
 	if (str_empty(hc->log_config.type)) {

@@ -252,6 +252,7 @@ static void default_roots(struct daemon_conf *c)
 	const char *runtime = getenv("XDG_RUNTIME_DIR"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
 	bool own = geteuid() != 0 && runtime;
 
+	c->default_data_root = !c->data_root;
 	if (!c->data_root && own)
 		c->data_root = data ? arena_printf(c->arena, "%s/estiba", data) :
 				      arena_printf(c->arena, "%s/.local/share/estiba", home ? home : "");

@@ -15,6 +15,7 @@ struct daemon_conf {
 	const char *config_file, *data_root, *exec_root, *pidfile, *group, *log_level, *log_format;
 	char **hosts; /* unix://, tcp://, fd:// */
 	bool debug, version, help, validate, experimental, on_demand;
+	bool default_data_root; /* nobody named one */
 	int64_t ready_fd; /* of an on-demand daemon that has left its caller already; 0: it has not */
 	int64_t idle_ns;  /* a daemon started on demand leaves after so long without work */
 

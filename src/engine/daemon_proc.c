@@ -19,7 +19,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "store/rootfit.h"
 #include "sys/cgroup.h"
+#include "sys/mount.h"
 #include "wire/sock.h"
 
 #define SOCKET_GROUP "estiba"
@@ -56,12 +58,39 @@ static es_err *lock_root(const char *root, const char *name, int *ret_fd)
 	return NULL;
 }
 
+/* The root of a container is an overlay, which cannot be the upper of another. Who named no data root gets a tmpfs there rather than no
+ * engine; it is found again by a daemon that starts later, and `info` warns. */
+static es_err *fit_data_root(const struct daemon_conf *c)
+{
+	static const char *const params[] = { "mode=0711", NULL };
+	es_autofree char *text = NULL;
+	es_autoclose int fd = -1, at = -1;
+	es_err *err;
+
+	ES_TRY(file_mkdir_p(AT_FDCWD, c->data_root, 0711));
+	err = rootfit_check(c->data_root);
+	if (!err || !c->default_data_root || es_err_class(err) != ES_E_UNSUPPORTED)
+		return err;
+	text = es_xasprintf("%s; until then it is a tmpfs: images and containers are lost when this machine or container ends", es_err_text(err));
+	es_err_free(err);
+	at = open(c->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return es_err_sys(errno, "open %s", c->data_root);
+	ES_TRY(es_err_in(mount_new("tmpfs", "estiba", params, 0, &fd), "%s", text));
+	ES_TRY(es_err_in(mount_attach(fd, at), "%s", text));
+	ES_TRY(file_replace(fd, ENGINE_NOT_DURABLE, text, strlen(text), 0644, false));
+	log_line(LOG_L_WARN, "%s", text);
+	return NULL;
+}
+
 es_err *daemon_lock(const struct daemon_conf *c, struct daemon_lock *ret)
 {
 	es_err *err;
 
 	*ret = (struct daemon_lock){ -1, -1 };
 	err = lock_root(c->exec_root, "estibad.lock", &ret->exec_fd);
+	if (!err)
+		err = fit_data_root(c);
 	if (!err)
 		err = lock_root(c->data_root, "estibad.lock", &ret->data_fd);
 	if (err)

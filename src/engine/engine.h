@@ -14,6 +14,7 @@ struct volumes;
 struct images;
 struct image_net;
 
+#define ENGINE_NOT_DURABLE "not-durable" /* in a data root that a tmpfs had to stand in for: why */
 #define ENGINE_CGROUP "/estiba" /* containers live below it; it goes when the daemon leaves and nothing is in it */
 
 /* From estibad's flags and daemon.json. Strings are borrowed for the life of the engine. NULL or 0: the default. */

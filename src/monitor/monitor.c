@@ -82,6 +82,7 @@ static int64_t failure_code(const struct monitor *m)
 		{ "executable file not found", 127 }, { "no such file or directory", 127 },
 		{ "failed to run runc create/exec call", 127 }, { "not a directory", 127 },
 		{ "permission denied", 126 }, { "is a directory", 126 },
+		{ "executable file `", 127 }, { "open executable: Permission denied", 126 }, /* crun's */
 	};
 
 	if (m->is_exec)

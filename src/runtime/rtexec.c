@@ -270,6 +270,20 @@ static void stop_child(struct joining *j)
 	es_err_drop(pidfd_reap(j->pidfd, &status));
 }
 
+/* A container that has a container engine in it has handed its controllers on to groups below, and takes no process itself: new ones
+ * go where its first process is. */
+static es_err *clone_beside_init(struct joining *j, struct clone_args *args)
+{
+	struct cgroup *other;
+
+	ES_TRY(cgroup_of(&j->cgroup_host, (pid_t)j->state.pid, &other));
+	cgroup_free(j->cgroup);
+	j->cgroup = other;
+	args->cgroup = (uint64_t)cgroup_v2_fd(other);
+	j->pid = clone_call(args, &j->stack, child, j);
+	return NULL;
+}
+
 static es_err *start(struct joining *j)
 {
 	struct clone_args args = {
@@ -289,6 +303,8 @@ static es_err *start(struct joining *j)
 		ES_TRY(rtproc_run_on(j->process.exec_cpu_affinity->initial, "process.execCPUAffinity.initial"));
 	ES_TRY(ns_join_of(j->init, j->ns_by_parent));
 	j->pid = clone_call(&args, &j->stack, child, j);
+	if (j->pid == -EBUSY && v2 >= 0 && str_empty(j->o->cgroup))
+		ES_TRY(clone_beside_init(j, &args));
 	if (j->pid < 0)
 		return es_err_sys(-j->pid, "clone into the container");
 	close(j->up[1]);

@@ -19,8 +19,10 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define CGROUP_DIR (O_PATH | O_DIRECTORY | O_CLOEXEC)
 #define MAKE_TRIES 5
-/* v2 controllers that containers use; hugetlb, rdma and misc where the kernel has them. */
-static const char *const v2_controllers[] = { "cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma", "misc" };
+#define EVACUATED "init" /* group for what was in the root of a container */
+/* v2 controllers that containers use; hugetlb, rdma and misc where the kernel has them. The first ones are refused where processes
+ * are, which the others are not: those would then turn the groups below invalid. */
+static const char *const v2_controllers[] = { "memory", "io", "hugetlb", "cpu", "cpuset", "pids", "rdma", "misc" };
 
 struct cgroup {
 	const struct cgroup_host *host;
@@ -214,15 +216,45 @@ static es_err *inherit_cpuset(int parent, int child)
 	return NULL;
 }
 
+/* Inside a container the mount begins at the container's own group, and its processes are in it: then it cannot hand out controllers. So
+ * they move one down, as every engine in a container does it. The real root needs no such thing, and has no cgroup.type. */
+static void evacuate(int root)
+{
+	es_autoclose int leaf = -1;
+
+	if (faccessat(root, "cgroup.type", F_OK, 0) < 0 || (mkdirat(root, EVACUATED, 0755) < 0 && errno != EEXIST))
+		return;
+	leaf = openat(root, EVACUATED, CGROUP_DIR | O_NOFOLLOW);
+	for (int round = 0; leaf >= 0 && round < MAKE_TRIES; round++) {
+		es_autofree char *pids = NULL;
+
+		es_err *err = file_read(root, "cgroup.procs", CGROUP_FILE_MAX, &pids, NULL);
+
+		if (err || !*pids) {
+			es_err_drop(err);
+			return;
+		}
+		for (char *save, *pid = strtok_r(pids, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
+			es_err_drop(file_put(leaf, "cgroup.procs", pid)); /* one that has ended, or is a zombie */
+	}
+}
+
 /* Switch on, for the children of DIR, what DIR itself has. One that is refused is left off: a limit that needs it
  * will then say so by name. */
-static void delegate(int dir)
+static void delegate(int dir, bool top)
 {
 	for (size_t i = 0; i < ES_N(v2_controllers); i++) {
 		char word[16];
+		es_err *err;
 
 		snprintf(word, sizeof word, "+%s", v2_controllers[i]);
-		es_err_drop(file_put(dir, "cgroup.subtree_control", word));
+		err = file_put(dir, "cgroup.subtree_control", word);
+		if (err && top && es_err_errno(err) == EBUSY) {
+			es_err_drop(err);
+			evacuate(dir);
+			err = file_put(dir, "cgroup.subtree_control", word);
+		}
+		es_err_drop(err);
 	}
 }
 
@@ -231,17 +263,18 @@ static es_err *make_path(const struct cgroup_hier *h, char *path, int *ret_fd, b
 {
 	es_autoclose int at = fcntl(h->root_fd, F_DUPFD_CLOEXEC, 3);
 	bool cpuset = in_list(h->controllers, "cpuset");
+	size_t depth = 0;
 
 	if (at < 0)
 		return es_err_sys(errno, "duplicate descriptor of %s", h->mount);
 	for (char *save, *name = strtok_r(path, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
 		es_autoclose int next = -1;
-		bool made = mkdirat(at, name, 0755) == 0;
+		bool made = mkdirat(at, name, 0755) == 0, top = depth++ == 0;
 
 		if (!made && errno != EEXIST)
 			return es_err_sys(errno, "make cgroup %s/%s", h->mount, name);
 		if (h->v2)
-			delegate(at);
+			delegate(at, top);
 		next = openat(at, name, CGROUP_DIR | O_NOFOLLOW);
 		if (next < 0)
 			return es_err_sys(errno, "open cgroup %s/%s", h->mount, name);
@@ -328,6 +361,19 @@ void cgroup_unmake(const struct cgroup *cg)
 		if (cg->made[i])
 			(void)unlinkat(cg->host->hier[i].root_fd, below, AT_REMOVEDIR);
 	}
+}
+
+es_err *cgroup_of(const struct cgroup_host *host, pid_t pid, struct cgroup **ret)
+{
+	es_autofree char *file = es_xasprintf("/proc/%d/cgroup", (int)pid), *text = NULL;
+	const char *path;
+
+	ES_TRY(file_read(AT_FDCWD, file, CGROUP_FILE_MAX, &text, NULL));
+	text[strcspn(text, "\n")] = '\0';
+	path = str_after(text, "0::");
+	if (host->mode != CGROUP_V2 || !path)
+		return es_err_new(ES_E_NOT_FOUND, "no v2 cgroup of process %d", (int)pid);
+	return cgroup_open(host, path, ret);
 }
 
 const char *cgroup_path(const struct cgroup *cg)

@@ -50,6 +50,8 @@ bool cgroup_existed(const struct cgroup *cg);
 void cgroup_unmake(const struct cgroup *cg);
 /* The same group later; ES_E_NOT_FOUND when no hierarchy has it. */
 es_err *cgroup_open(const struct cgroup_host *host, const char *path, struct cgroup **ret) ES_CHECKED;
+/* The group that process PID is in (v2); ES_E_NOT_FOUND. */
+es_err *cgroup_of(const struct cgroup_host *host, pid_t pid, struct cgroup **ret) ES_CHECKED;
 void cgroup_free(struct cgroup *cg); /* forgets, removes nothing; NULL is fine */
 static inline void cgroup_free_p(struct cgroup **cg)
 {
