@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "catalog/image_priv.h"
+#include "catalog/image_view.h"
 #include "store/crashpoint.h"
 #include "store/gc.h"
 #include "store/layers.h"
@@ -241,6 +242,7 @@ static es_err *delete_one(struct removal *rm, const char *id, bool force, bool q
 	struct hindrance h;
 	struct image_refs refs;
 	struct image_doc doc;
+	char **mounts;
 	struct record r;
 
 	*ret_parent = NULL;
@@ -250,6 +252,11 @@ static es_err *delete_one(struct removal *rm, const char *id, bool force, bool q
 		/* Quiet (a name was removed, or this is a parent): only what is dangling and in nobody's use is worth an error. */
 		return quiet && (refs.n || h.used || h.hard) ? NULL : conflict(rm, id, &h);
 	}
+	ES_TRY(image_mounts_of(rm->im, rm->a, id, &mounts));
+	if (mounts && !rm->force) /* a parent on the way; what was asked for is refused before */
+		return NULL;
+	if (mounts)
+		ES_TRY(image_unmount(rm->im, rm->a, id, &mounts));
 	ES_TRY(record_get(rm->im->store, rm->a, IMAGE_KIND, id, &r));
 	ES_TRY(image_doc_read(rm->a, &r, &doc));
 	ES_TRY(untag_all(rm, id));
@@ -322,6 +329,17 @@ static es_err *remove_by_id(struct removal *rm, const char *id, const struct ima
 	return delete_chain(rm, id, false);
 }
 
+/* An image that the user has mounted goes by force only; names go as long as one is left. */
+static es_err *refuse_mounted(struct removal *rm, const char *word, const char *id, const struct image_refs *refs)
+{
+	char **mounts;
+
+	if (rm->force || (refs->n && !is_single(rm->a, refs)))
+		return NULL;
+	ES_TRY(image_mounts_of(rm->im, rm->a, id, &mounts));
+	return mounts ? es_err_new(ES_E_CONFLICT, "conflict: unable to remove image \"%s\" (must force) - it is mounted on %s", word, mounts[0]) : NULL;
+}
+
 static es_err *remove_one(struct removal *rm, const char *word)
 {
 	struct image_refs refs;
@@ -329,6 +347,7 @@ static es_err *remove_one(struct removal *rm, const char *word)
 
 	ES_TRY(image_resolve(rm->im, rm->a, word, &id));
 	ES_TRY(image_refs_of(rm->im, rm->a, id, &refs));
+	ES_TRY(refuse_mounted(rm, word, id, &refs));
 	return image_is_id_prefix(id, word) ? remove_by_id(rm, id, &refs) : remove_by_name(rm, word, id, &refs);
 }
 

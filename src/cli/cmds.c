@@ -23,7 +23,7 @@ GROUP(volume, "volume", "Manage volumes", .usage = "COMMAND");
 	X(unpause) X(update) X(wait)                                                                                        \
 	X(network_create) X(network_ls) X(network_rm) X(network_connect) X(network_disconnect)                              \
 	X(volume_create) X(volume_ls) X(volume_rm)                                                                          \
-	X(prune_containers) X(prune_images) X(prune_networks) X(prune_volumes) X(prune_builds) X(prune_system) X(df) X(check) X(dial)                  \
+	X(prune_containers) X(prune_images) X(prune_networks) X(prune_volumes) X(prune_builds) X(prune_system) X(df) X(check) X(image_files) X(image_cat) X(image_diff) X(image_mount) X(image_unmount) X(dial)                  \
 	X(context_ls) X(context_show) X(context_use) X(context_inspect) X(context_create) X(context_update) X(context_rm) X(context_export) X(context_import)
 
 #define DECLARE(id) extern const struct cmd cmd_##id;
