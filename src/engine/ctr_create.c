@@ -612,6 +612,8 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 		return err;
 	}
 	ctr_event(c, "create", NULL);
+	if (rec->host_config->auto_remove) /* nobody makes one of these to keep it */
+		ctr_prepare_later(c);
 	ret->id = arena_strdup(reply_arena, c->id);
 	ret->warnings = warnings;
 	return NULL;

@@ -53,7 +53,10 @@ static es_err *place_at_rest(struct ctr *c, struct arena *a, const char *path, s
 	if (!best) {
 		ret->path = path;
 		ret->read_only = c->rec->host_config->readonly_rootfs;
-		return snapshot_mount(c->e->store, SNAPSHOT_CONTAINER, c->id, &ret->root_fd);
+		(void)pthread_mutex_lock(&c->lock);
+		ret->root_fd = c->rootfs_fd >= 0 ? fcntl(c->rootfs_fd, F_DUPFD_CLOEXEC, 0) : -1; /* made ahead */
+		(void)pthread_mutex_unlock(&c->lock);
+		return ret->root_fd >= 0 ? NULL : snapshot_mount(c->e->store, SNAPSHOT_CONTAINER, c->id, &ret->root_fd);
 	}
 	ret->path = arena_printf(a, "/%s", below(path, best->destination));
 	ret->read_only = !best->rw;

@@ -104,7 +104,7 @@ struct ctr {
 	bool unclean;         /* a run ended and ctr_clean_up is still to come */
 	uint64_t run;         /* counts the runs that were followed */
 	bool monitored;       /* its monitor has not said its last word: id, run directory and cgroup are in use */
-	int rootfs_fd;        /* the overlay while it runs, else -1 */
+	int rootfs_fd;        /* the overlay while it runs, or ahead of its start; else -1 */
 };
 
 /* --- ctr.c: the table --- */
@@ -213,6 +213,8 @@ struct ctr_start {
 int ctr_give_fd(struct ctr_start *s, int fd, const char *use, bool owned);
 /* op is held; the container is not up. */
 es_err *ctr_start_locked(struct ctr *c) ES_CHECKED;
+/* Soon to be started: mount its root file system now, off the path. */
+void ctr_prepare_later(struct ctr *c);
 /* What a run leaves: network, volumes, mount, run directory. */
 /* Until the monitor has deleted the container and said so; waits, at most half a minute. */
 void ctr_wait_monitor(struct ctr *c);

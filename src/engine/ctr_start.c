@@ -49,9 +49,43 @@ static void give_fd_as(struct ctr_start *s, int fd, int to, const char *use)
 
 /* ---- root file system ---- */
 
+/* Most starts follow their create within a millisecond or two, in which the client talks: the overlay is made meanwhile. */
+static void prepare(void *arg)
+{
+	struct ctr *c = arg;
+	bool wants;
+	int fd = -1;
+
+	if (pthread_mutex_trylock(&c->op) != 0) { /* it starts, or goes: whoever does that does the rest */
+		ctr_unref(c);
+		return;
+	}
+	(void)pthread_mutex_lock(&c->lock);
+	wants = c->status == CTR_CREATED && !c->gone && c->rootfs_fd < 0;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (wants)
+		es_err_drop(snapshot_mount(c->e->store, SNAPSHOT_CONTAINER, c->id, &fd)); /* the start says why it cannot be */
+	if (fd >= 0) {
+		(void)pthread_mutex_lock(&c->lock);
+		c->rootfs_fd = fd;
+		(void)pthread_mutex_unlock(&c->lock);
+	}
+	(void)pthread_mutex_unlock(&c->op);
+	ctr_unref(c);
+}
+
+void ctr_prepare_later(struct ctr *c)
+{
+	defer_add(c->e->defer, prepare, ctr_ref(c));
+}
+
 static es_err *start_rootfs(struct ctr_start *s)
 {
-	ES_TRY(snapshot_mount(s->c->e->store, SNAPSHOT_CONTAINER, s->c->id, &s->rootfs_fd));
+	(void)pthread_mutex_lock(&s->c->lock);
+	s->rootfs_fd = ES_TAKE_FD(s->c->rootfs_fd);
+	(void)pthread_mutex_unlock(&s->c->lock);
+	if (s->rootfs_fd < 0)
+		ES_TRY(snapshot_mount(s->c->e->store, SNAPSHOT_CONTAINER, s->c->id, &s->rootfs_fd));
 	if (!ctr_runtime_is_ours(s->c))
 		return ctr_runtime_attach(s->c, s->rootfs_fd);
 	give_fd_as(s, s->rootfs_fd, CTR_FD_ROOTFS, "rootfs");

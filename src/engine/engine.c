@@ -259,8 +259,10 @@ static es_err *open_parts(struct engine *e)
 es_err *engine_open(const struct engine_config *cfg, struct engine **ret)
 {
 	struct engine *e = ES_NEW(struct engine);
+
 	es_err *err;
 
+	(void)pthread_mutex_init(&e->last_filter.lock, NULL);
 	e->cfg = cfg;
 	e->cfg_arena = arena_new();
 	e->exec_root_fd = -1;
@@ -311,6 +313,9 @@ void engine_close(struct engine *e)
 	free(e->mon_program);
 	free(e->layer_program);
 	free(e->seccomp_program);
+	free(e->last_filter.caps);
+	free(e->last_filter.path);
+	(void)pthread_mutex_destroy(&e->last_filter.lock);
 	free(e);
 }
 

@@ -39,6 +39,10 @@ struct engine {
 	char *mon_program;  /* estiba-mon */
 	char *layer_program;
 	char *seccomp_program;
+	struct {
+		pthread_mutex_t lock;
+		char *caps, *path; /* of the built-in profile's filter that was asked for last */
+	} last_filter;
 	struct defer *defer;
 };
 

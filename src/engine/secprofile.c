@@ -264,7 +264,8 @@ static es_err *feed_and_read(struct engine *e, const char *document_text, size_t
 	return file_read_all(out, FILTER_MAX, ret, ret_len);
 }
 
-static es_err *compiled(struct engine *e, struct arena *a, const struct json *doc, int *ret_fd)
+/* *RET_PATH, on the heap, is the filter's below the exec root. */
+static es_err *compiled(struct engine *e, const struct json *doc, char **ret_path, int *ret_fd)
 {
 	es_autobuf text = ES_BUF(PROFILE_MAX);
 	struct sha256 sum;
@@ -273,7 +274,6 @@ static es_err *compiled(struct engine *e, struct arena *a, const struct json *do
 	size_t len;
 	int fd;
 
-	(void)a;
 	json_write(&text, doc, 0);
 	ES_TRY(es_buf_check(&text));
 	sha256_init(&sum);
@@ -289,27 +289,31 @@ static es_err *compiled(struct engine *e, struct arena *a, const struct json *do
 	}
 	if (fd < 0)
 		return es_err_sys(errno, "open %s", path);
+	*ret_path = ES_TAKE(path);
 	*ret_fd = fd;
 	return NULL;
 }
 
-es_err *secprofile_of(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, struct json **ret)
+/* False: the container runs without a filter. *RET is NULL for the built-in profile, a path of the daemon's host or a text. */
+static bool choose(struct engine *e, const struct docker_host_config *hc, const char **ret)
 {
 	const char *profile = NULL;
-	es_autofree char *file_text = NULL;
 
-	*ret = NULL;
 	for (char **at = hc->security_opt; at && *at; at++)
 		if (str_starts(*at, "seccomp="))
 			profile = *at + strlen("seccomp=");
 	if (hc->privileged && !profile)
-		return NULL;
+		return false;
 	if (!profile)
 		profile = e->cfg->seccomp_profile;
-	if (profile && strcmp(profile, "unconfined") == 0)
-		return NULL;
-	if (profile && (strcmp(profile, "builtin") == 0 || !*profile))
-		profile = NULL;
+	*ret = profile && (strcmp(profile, "builtin") == 0 || !*profile) ? NULL : profile;
+	return !profile || strcmp(profile, "unconfined") != 0;
+}
+
+static es_err *document_of(struct arena *a, const char *profile, char **caps, struct json **ret)
+{
+	es_autofree char *file_text = NULL;
+
 	if (profile && *profile == '/') { /* the daemon's own; clients send the text */
 		ES_TRY(es_err_in(file_read(AT_FDCWD, profile, PROFILE_MAX, &file_text, NULL), "seccomp profile"));
 		profile = file_text;
@@ -317,11 +321,53 @@ es_err *secprofile_of(struct engine *e, struct arena *a, const struct docker_hos
 	return secprofile_document(a, profile, caps, ret);
 }
 
+es_err *secprofile_of(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, struct json **ret)
+{
+	const char *profile;
+
+	*ret = NULL;
+	return choose(e, hc, &profile) ? document_of(a, profile, caps, ret) : NULL;
+}
+
+/* The built-in profile depends on the capabilities only, and nearly every container has the same: its document (50 kB) need not be
+ * written to know the filter's name. -1: another set than last time. */
+static int open_last(struct engine *e, const char *caps)
+{
+	es_autofree char *path = NULL;
+
+	(void)pthread_mutex_lock(&e->last_filter.lock);
+	if (e->last_filter.caps && strcmp(e->last_filter.caps, caps) == 0)
+		path = es_xstrdup(e->last_filter.path);
+	(void)pthread_mutex_unlock(&e->last_filter.lock);
+	return path ? openat(e->exec_root_fd, path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+static void keep_last(struct engine *e, const char *caps, char *path)
+{
+	(void)pthread_mutex_lock(&e->last_filter.lock);
+	free(e->last_filter.caps);
+	free(e->last_filter.path);
+	e->last_filter.caps = es_xstrdup(caps);
+	e->last_filter.path = path;
+	(void)pthread_mutex_unlock(&e->last_filter.lock);
+}
+
 es_err *secprofile_filter(struct engine *e, struct arena *a, const struct docker_host_config *hc, char **caps, int *ret_fd)
 {
+	es_autofree char *key = NULL, *path = NULL;
+	const char *profile;
 	struct json *doc;
 
 	*ret_fd = -1;
-	ES_TRY(secprofile_of(e, a, hc, caps, &doc));
-	return doc ? compiled(e, a, doc, ret_fd) : NULL;
+	if (!choose(e, hc, &profile))
+		return NULL;
+	key = profile ? NULL : strv_join(caps, " ");
+	*ret_fd = key ? open_last(e, key) : -1;
+	if (*ret_fd >= 0)
+		return NULL;
+	ES_TRY(document_of(a, profile, caps, &doc));
+	ES_TRY(compiled(e, doc, &path, ret_fd));
+	if (key)
+		keep_last(e, key, ES_TAKE(path));
+	return NULL;
 }

@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -21,6 +23,7 @@
 #define BOOT_FILE "boot_id"
 #define SMALL_FILE_MAX 256u
 #define NAME_RANDOM 16
+#define JANITOR_NICE 10
 
 static const struct {
 	const char *path;
@@ -96,6 +99,7 @@ static void *janitor_main(void *arg)
 {
 	struct store *st = arg;
 
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), JANITOR_NICE); /* of this thread alone; what it removes was a container, others start */
 	pthread_mutex_lock(&st->trash_lock);
 	for (;;) {
 		unsigned long asked = st->trash_asked;
