@@ -125,17 +125,10 @@ es_err *rtconfig_check(const struct oci_spec *s)
 	for (size_t i = 0; i < ES_N(missing); i++)
 		if (missing[i].used)
 			return es_err_new(ES_E_INVALID, "config.json: %s is missing", missing[i].field);
-	const struct {
-		const char *field;
-		bool used;
-	} unsupported[] = {
-		{ "linux.intelRdt", s->linux_->intel_rdt != NULL },
-		{ "linux.netDevices", s->linux_->net_devices && s->linux_->net_devices->n },
-		{ "linux.mountLabel", !str_empty(s->linux_->mount_label) },
-	};
-	for (size_t i = 0; i < ES_N(unsupported); i++)
-		if (unsupported[i].used)
-			return es_err_new(ES_E_UNSUPPORTED, "config.json: %s is not supported", unsupported[i].field);
+	if (!str_empty(s->linux_->mount_label) && access("/sys/fs/selinux", F_OK) < 0)
+		return es_err_new(ES_E_UNSUPPORTED, "linux.mountLabel: SELinux is not enabled in this kernel");
+	if (s->linux_->net_devices && s->linux_->net_devices->n && !has_own(s->linux_, "network"))
+		return es_err_new(ES_E_INVALID, "linux.netDevices: unable to move network devices without a private NET namespace");
 	ES_TRY(check_namespaces(s));
 	return check_sysctl(s->linux_);
 }

@@ -17,7 +17,9 @@
 #include "runtime/rtconsole.h"
 #include "runtime/rthook.h"
 #include "runtime/rtinit.h"
+#include "runtime/rtnetdev.h"
 #include "runtime/rtnotify.h"
+#include "runtime/rtrdt.h"
 #include "runtime/rtscope.h"
 #include "runtime/rtstate.h"
 #include "runtime/rtunit.h"
@@ -39,6 +41,8 @@ struct creation {
 	struct cgroup_host cgroup_host;
 	struct cgroup *cgroup; /* NULL: disabled */
 	struct rtscope scope;
+	int rdt_root;
+	struct rtrdt rdt;
 	struct rtinit in;
 	struct idmap idmap;
 	int lent[NS_N]; /* our own namespaces while we are in the container's */
@@ -140,6 +144,19 @@ static es_err *prepare_cgroup(struct creation *c)
 	return rtcgroup_apply(c->cgroup, c->spec.linux_->resources, true);
 }
 
+static es_err *prepare_rdt(struct creation *c)
+{
+	const struct oci_intel_rdt *r = c->spec.linux_->intel_rdt;
+
+	if (!r)
+		return NULL;
+	ES_TRY(es_err_in(rtrdt_open(&c->rdt_root), "linux.intelRdt"));
+	ES_TRY(es_err_in(rtrdt_prepare(c->a, c->rdt_root, r, c->o->id, &c->rdt), "linux.intelRdt"));
+	c->state.rdt_made = c->rdt.made;
+	c->state.rdt_mon = c->rdt.mon;
+	return NULL;
+}
+
 static es_err *prepare_namespaces(struct creation *c)
 {
 	const struct oci_linux *l = c->spec.linux_;
@@ -199,7 +216,8 @@ static es_err *prepare_state(struct creation *c)
 	c->state.boot_id = c->boot_id;
 	c->state.created = clock_now_ns();
 	c->state.uid = (int64_t)getuid();
-	c->state.poststop = c->spec.hooks && c->spec.hooks->poststop.n;
+	if (c->spec.hooks && (c->spec.hooks->poststart.n || c->spec.hooks->poststop.n)) /* as they are now, whatever becomes of config.json */
+		c->state.hooks = c->spec.hooks;
 	c->state.annotations = c->spec.annotations;
 	c->in.state = &c->state;
 	return rtstate_prefix(c->a, &c->state, &c->state_prefix);
@@ -314,6 +332,11 @@ static es_err *settle(struct creation *c)
 		es_err_drop(stop_child(c));
 		return es_err_sys(errnum, "join cgroup %s: %s", mount, cgroup_path(c->cgroup));
 	}
+	errnum = rtrdt_join(&c->rdt, c->pid);
+	if (errnum) {
+		es_err_drop(stop_child(c));
+		return es_err_sys(errnum, "linux.intelRdt: join the class of service");
+	}
 	if (c->in.new_ns & CLONE_NEWUSER)
 		ES_TRY(idmap_write(c->in.idmap, c->pid)); /* the child waits for it */
 	err = pidfd_start_ticks(c->pid, &ticks);
@@ -343,8 +366,8 @@ static es_err *outer_hooks(struct creation *c)
 	es_autofree char *json = rtstate_oci_json(&c->state, "creating", c->pid);
 	char done = RTINIT_HOOKED;
 
-	ES_TRY(rthook_run(&h->prestart, "prestart", json));
-	ES_TRY(rthook_run(&h->create_runtime, "createRuntime", json));
+	ES_TRY(rthook_run(&h->prestart, "prestart", json, c->state.bundle));
+	ES_TRY(rthook_run(&h->create_runtime, "createRuntime", json, c->state.bundle));
 	return file_write_all(c->down[1], &done, 1);
 }
 
@@ -353,6 +376,19 @@ static es_err *hand_over_listener(struct creation *c)
 	char done = RTINIT_LISTENED;
 
 	ES_TRY(rtnotify_send(c->spec.linux_->seccomp, &c->state, "creating", c->pid, c->pidfd, c->in.proc.listener));
+	return file_write_all(c->down[1], &done, 1);
+}
+
+static es_err *move_devices(struct creation *c)
+{
+	char path[32], done = RTINIT_MOVED;
+	es_autoclose int netns = -1;
+
+	snprintf(path, sizeof path, "/proc/%d/ns/net", (int)c->pid);
+	netns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (netns < 0)
+		return es_err_sys(errno, "open %s", path);
+	ES_TRY(rtnetdev_move(c->spec.linux_->net_devices, netns));
 	return file_write_all(c->down[1], &done, 1);
 }
 
@@ -379,7 +415,7 @@ static es_err *listen_to(struct creation *c)
 			return c->in.stage == RTINIT_EXEC ? NULL : died(c);
 		if (word == RTINIT_CREATED)
 			return NULL;
-		ES_TRY(word == RTINIT_LISTENER ? hand_over_listener(c) : outer_hooks(c));
+		ES_TRY(word == RTINIT_LISTENER ? hand_over_listener(c) : word == RTINIT_DEVICES ? move_devices(c) : outer_hooks(c));
 	}
 }
 
@@ -399,7 +435,7 @@ static es_err *poststart(struct creation *c)
 		return NULL;
 	es_autofree char *json = rtstate_oci_json(&c->state, "running", c->pid);
 
-	rthook_run_lenient(&c->spec.hooks->poststart, "poststart", json);
+	rthook_run_lenient(&c->spec.hooks->poststart, "poststart", json, c->state.bundle);
 	return NULL;
 }
 
@@ -414,6 +450,7 @@ static const struct {
 	{ NULL, prepare_process },
 	{ NULL, prepare_console },
 	{ NULL, prepare_cgroup },
+	{ NULL, prepare_rdt },
 	{ NULL, prepare_state },
 	{ NULL, prepare_channels },
 	{ "unable to start container process", clone_init },
@@ -435,13 +472,14 @@ static void undo(struct creation *c)
 		es_err_drop(cgroup_kill(c->cgroup));
 		es_err_drop(cgroup_remove(c->cgroup));
 	}
+	rtrdt_remove(c->rdt_root, c->rdt.made, c->rdt.mon);
 	if (c->made_dir)
 		es_err_drop(rtstate_remove_dir(c->o->root, c->o->id));
 }
 
 static void done(struct creation *c)
 {
-	const int fds[] = { c->bundle, c->state_dir, c->up[0], c->up[1], c->down[0], c->down[1], c->in.console };
+	const int fds[] = { c->bundle, c->state_dir, c->up[0], c->up[1], c->down[0], c->down[1], c->in.console, c->rdt_root };
 
 	for (size_t i = 0; i < ES_N(fds); i++)
 		es_close(fds[i]);
@@ -449,6 +487,7 @@ static void done(struct creation *c)
 		es_close(c->lent[k]);
 		es_close(c->in.join[k]);
 	}
+	rtrdt_done(&c->rdt);
 	cgroup_free(c->cgroup);
 	cgroup_host_done(&c->cgroup_host);
 	/* The stack and the arena stay when a created container still lives on them; this process ends soon. */
@@ -465,7 +504,7 @@ es_err *rtcreate(const struct rtcreate_options *o, pid_t *ret_pid, int *ret_pidf
 	struct creation *c = ES_NEW(struct creation);
 	es_err *err = NULL;
 
-	*c = (struct creation){ .o = o, .a = arena_new(), .bundle = -1, .state_dir = -1, .up = { -1, -1 }, .down = { -1, -1 }, .pidfd = -1 };
+	*c = (struct creation){ .o = o, .a = arena_new(), .bundle = -1, .state_dir = -1, .up = { -1, -1 }, .down = { -1, -1 }, .pidfd = -1, .rdt_root = -1, .rdt = RTRDT_NONE };
 	c->in.a = c->a;
 	c->in.spec = &c->spec;
 	c->in.wait_for_start = o->wait_for_start;

@@ -148,6 +148,17 @@ static es_err *sysctls(struct work *w)
 	return NULL;
 }
 
+static es_err *net_devices(struct work *w)
+{
+	const struct field_map *devices = w->in->spec->linux_->net_devices;
+
+	if (!devices || !devices->n)
+		return NULL;
+	ES_TRY(need_go(w));
+	ES_TRY(say(w->in, RTINIT_DEVICES));
+	return hear(w->in, RTINIT_MOVED);
+}
+
 /* ---- the root file system ---- */
 
 /* Shared: the container's root, and binds that ask for it stay peers of the host's mounts. What else is mounted from here on must
@@ -226,12 +237,13 @@ static es_err *make_masks(struct work *w)
 	return rtmount_masks(&w->mounts, w->in->spec->linux_);
 }
 
-/* Runs in the container's namespaces: STATUS is what the specification says the state is at that stage. */
-static es_err *inner_hooks(struct work *w, const struct field_list *list, const char *stage, const char *status)
+/* Runs in the container's namespaces: STATUS is what the specification says the state is at that stage, the process id the one that
+ * is seen there. */
+static es_err *inner_hooks(struct work *w, const struct field_list *list, const char *stage, const char *status, const char *cwd)
 {
-	es_autofree char *json = list->n ? rtstate_oci_json(w->in->state, status, w->in->pid) : NULL;
+	es_autofree char *json = list->n ? rtstate_oci_json(w->in->state, status, (pid_t)syscall(SYS_getpid)) : NULL;
 
-	return rthook_run(list, stage, json);
+	return rthook_run(list, stage, json, cwd);
 }
 
 static es_err *hooks(struct work *w)
@@ -245,7 +257,7 @@ static es_err *hooks(struct work *w)
 		ES_TRY(say(w->in, RTINIT_HOOKS));
 		ES_TRY(hear(w->in, RTINIT_HOOKED));
 	}
-	return inner_hooks(w, &h->create_container, "createContainer", "creating");
+	return inner_hooks(w, &h->create_container, "createContainer", "creating", w->in->rootfs);
 }
 
 /* mkdir -p, as runc does: images name working directories that do not exist. */
@@ -322,7 +334,7 @@ static es_err *start_hooks(struct work *w)
 {
 	const struct oci_hooks *h = w->in->spec->hooks;
 
-	return h ? inner_hooks(w, &h->start_container, "startContainer", "created") : NULL;
+	return h ? inner_hooks(w, &h->start_container, "startContainer", "created", NULL) : NULL;
 }
 
 static es_err *become(struct work *w)
@@ -343,6 +355,7 @@ static const struct step {
 	{ NULL, time_offsets },
 	{ NULL, set_names },
 	{ NULL, limits },
+	{ NULL, net_devices },
 	{ NULL, sysctls },
 	{ "root file system", propagation },
 	{ NULL, attach_root },

@@ -20,6 +20,8 @@ enum rtinit_word {
 	RTINIT_GO = 'g',      /* parent: you are in your cgroups and your ids are mapped */
 	RTINIT_HOOKS = 'h',   /* child: mounts are made, run the hooks of the runtime's namespace */
 	RTINIT_HOOKED = 'H',  /* parent: done */
+	RTINIT_DEVICES = 'n', /* child: linux.netDevices are to be moved into my network namespace */
+	RTINIT_MOVED = 'N',   /* parent: done */
 	RTINIT_LISTENER = 'l', /* child: proc.listener is to be handed over */
 	RTINIT_LISTENED = 'L', /* parent: done */
 	RTINIT_CREATED = 'c', /* child: all done, waiting for `start` */

@@ -27,7 +27,7 @@ enum what {
 	OPT_FLAG,      /* one of ours */
 	OPT_NOTHING,
 };
-enum flag { FLAG_BIND, FLAG_RBIND, FLAG_COPY_UP, FLAG_IDMAP, FLAG_RIDMAP };
+enum flag { FLAG_BIND, FLAG_RBIND, FLAG_COPY_UP, FLAG_IDMAP, FLAG_RIDMAP, FLAG_REMOUNT };
 
 static const struct option_row {
 	const char *name;
@@ -66,6 +66,7 @@ static const struct option_row {
 	{ "rdev", OPT_ATTR_REC, 0, MOUNT_ATTR_NODEV },
 	{ "rdiratime", OPT_ATTR_REC, 0, MOUNT_ATTR_NODIRATIME },
 	{ "relatime", OPT_ATTR, MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME },
+	{ "remount", OPT_FLAG, FLAG_REMOUNT, 0 },
 	{ "rexec", OPT_ATTR_REC, 0, MOUNT_ATTR_NOEXEC },
 	{ "ridmap", OPT_FLAG, FLAG_RIDMAP, 0 },
 	{ "rnoatime", OPT_ATTR_REC, MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME },
@@ -130,6 +131,9 @@ static void set_flag(struct rtmount_options *o, enum flag flag)
 	case FLAG_IDMAP:
 		o->idmap = true;
 		break;
+	case FLAG_REMOUNT:
+		o->remount = true;
+		break;
 	}
 }
 
@@ -177,8 +181,6 @@ es_err *rtmount_options(struct arena *a, char *const *options, struct rtmount_op
 		for (size_t i = 0; !found && i < ES_N(rows); i++)
 			if (str_eq(rows[i].name, *options))
 				found = &rows[i];
-		if (str_eq(*options, "remount"))
-			return es_err_new(ES_E_UNSUPPORTED, "mount option \"remount\" is not supported");
 		if (found)
 			apply_row(&o, found, *options);
 		else if (**options)
@@ -353,6 +355,17 @@ static es_err *make_bind(struct rtmount_ctx *c, const struct oci_spec *spec, con
 	return NULL;
 }
 
+/* SELinux's context for all files of a new file system; proc and sysfs have labels of their own. */
+static void add_label(struct arena *a, const char *label, struct rtmount_options *o)
+{
+	const char **params = ARENA_ARRAY(a, const char *, o->n_params + 2);
+
+	if (o->n_params)
+		memcpy(params, o->params, o->n_params * sizeof *params);
+	params[o->n_params++] = arena_printf(a, "context=%s", label);
+	o->params = params;
+}
+
 /* A file system of the kernel's own: tmpfs, devpts, mqueue, sysfs, overlay … */
 static es_err *make_new(const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd)
 {
@@ -514,6 +527,17 @@ static es_err *tmpfs_copy_up(struct rtmount_ctx *c, const char *path, int fd)
 	return from < 0 ? NULL : es_err_in(copy_up(from, fd), "tmpcopyup %s", path);
 }
 
+/* What is mounted there already gets other attributes and parameters; what is not named stays, as mount(8) has it. */
+static es_err *remount(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o)
+{
+	es_autoclose int at = mount_open_in(c->root, m->destination, O_PATH);
+
+	if (at < 0)
+		return es_err_sys(errno, "remount %s", m->destination);
+	ES_TRY(es_err_in(mount_change(at, &o->change), "remount %s", m->destination));
+	return o->n_params ? es_err_in(mount_reconfigure(at, o->params), "remount %s", m->destination) : NULL;
+}
+
 static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m)
 {
 	struct rtmount_options o;
@@ -521,6 +545,8 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, con
 	bool directory = true, read_only_later = false, plain;
 
 	ES_TRY(rtmount_options(c->a, m->options, &o));
+	if (o.remount)
+		return remount(c, m, &o);
 	if (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2"))
 		return cgroup_mount(c, m, &o);
 	if (o.bind || str_eq(m->type, "bind")) {
@@ -544,6 +570,8 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, con
 		read_only_later = true; /* devices and copied files first */
 		o.change.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	}
+	if (!str_empty(spec->linux_->mount_label) && !plain)
+		add_label(c->a, spec->linux_->mount_label, &o);
 	ES_TRY(make_new(m, &o, &fd));
 	if (o.copy_up)
 		ES_TRY(tmpfs_copy_up(c, m->destination, fd));

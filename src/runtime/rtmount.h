@@ -11,7 +11,7 @@
 
 /* One mount's options, sorted by what they mean to the kernel. */
 struct rtmount_options {
-	bool bind, recursive, copy_up;
+	bool bind, recursive, copy_up, remount;
 	bool idmap, idmap_recursive;
 	struct mount_attr_change change; /* for new file systems, change.set are the attributes of the mount */
 	const char **params;             /* for the file system, NULL-terminated; in the arena */

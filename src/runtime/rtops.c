@@ -9,10 +9,11 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/rtcgroup.h"
-#include "runtime/rtconfig.h"
 #include "runtime/rthook.h"
+#include "runtime/rtrdt.h"
 #include "runtime/rtscope.h"
 #include "runtime/rtunit.h"
 #include "sys/pidfd.h"
@@ -47,21 +48,11 @@ void rtops_close(struct rtops *o)
 	arena_free(o->a);
 }
 
-static es_err *load_spec(struct rtops *o, struct oci_spec *ret)
-{
-	es_autoclose int bundle = openat(AT_FDCWD, o->state.bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (bundle < 0)
-		return es_err_sys(errno, "open bundle %s", o->state.bundle);
-	return rtconfig_load(o->a, bundle, ret);
-}
-
 es_err *rtops_start(struct rtops *o)
 {
 	es_autoclose int fifo = -1, pidfd = -1;
 	struct pollfd p[2] = { { .events = POLLIN }, { .events = POLLIN } };
 	es_autofree char *said = NULL, *json = NULL;
-	struct oci_spec spec;
 	size_t len;
 
 	if (o->status != RTSTATE_CREATED)
@@ -84,10 +75,9 @@ es_err *rtops_start(struct rtops *o)
 	ES_TRY(file_read_all(fifo, RTOPS_START_MAX, &said, &len));
 	if (len)
 		return es_err_new(ES_E_INVALID, "%s", said);
-	ES_TRY(load_spec(o, &spec));
-	if (spec.hooks && spec.hooks->poststart.n) {
+	if (o->state.hooks) {
 		json = rtstate_oci_json(&o->state, "running", o->state.pid);
-		rthook_run_lenient(&spec.hooks->poststart, "poststart", json);
+		rthook_run_lenient(&o->state.hooks->poststart, "poststart", json, o->state.bundle);
 	}
 	return NULL;
 }
@@ -132,10 +122,18 @@ static es_err *end_process(struct rtops *o)
 	return es_err_in(pidfd_wait_exit(pidfd, 10000), "delete container");
 }
 
+static void remove_rdt(const struct rtops *o)
+{
+	es_autoclose int root = -1;
+
+	if (!o->state.rdt_made && !o->state.rdt_mon)
+		return;
+	log_err(rtrdt_open(&root), "linux.intelRdt");
+	rtrdt_remove(root, o->state.rdt_made, o->state.rdt_mon);
+}
+
 es_err *rtops_delete(struct rtops *o, bool force)
 {
-	struct oci_spec spec;
-
 	if (!force && o->status != RTSTATE_STOPPED && o->status != RTSTATE_CREATED)
 		return es_err_new(ES_E_CONFLICT, "cannot delete container %s that is not stopped: %s", o->state.id,
 				  rtstate_status_name(o->status));
@@ -146,13 +144,11 @@ es_err *rtops_delete(struct rtops *o, bool force)
 		ES_TRY(rtscope_call(o->a, &(struct scope_request){ .op = "stop", .unit = o->state.unit, .user = o->state.user_unit }));
 	if (o->cgroup)
 		ES_TRY(cgroup_remove(o->cgroup));
-	if (o->state.poststop) {
+	remove_rdt(o);
+	if (o->state.hooks) {
 		es_autofree char *json = rtstate_oci_json(&o->state, "stopped", 0);
-		es_err *err = load_spec(o, &spec);
 
-		if (!err && spec.hooks)
-			rthook_run_lenient(&spec.hooks->poststop, "poststop", json);
-		es_err_drop(err);
+		rthook_run_lenient(&o->state.hooks->poststop, "poststop", json, o->state.bundle);
 	}
 	return rtstate_remove_dir(o->root, o->state.id);
 }

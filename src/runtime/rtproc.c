@@ -27,6 +27,7 @@
 #include "sys/seccomp.h"
 
 #define RTPROC_PASSWD_MAX (4u << 20)
+#define RTPROC_NODES_MAX 1024 /* memory nodes */
 #define RTPROC_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* strerror as Go spells it: runc's texts, which docker's clients match on, begin in lower case. */
@@ -104,6 +105,7 @@ es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const 
 			r.seccomp_flags |= bit;
 		}
 	}
+	r.memory = container->linux_ ? container->linux_->memory_policy : NULL;
 	ES_TRY(prepare_label(a, &r));
 	*ret = r;
 	return NULL;
@@ -452,6 +454,34 @@ static bool has_all_caps(const struct rtproc *r)
 	return !r->has_caps && r->p->user.uid == 0;
 }
 
+static void add_nodes(void *arg, unsigned first, unsigned last)
+{
+	unsigned long *mask = arg;
+
+	for (; first <= last && first < RTPROC_NODES_MAX; first++)
+		mask[first / (8 * sizeof *mask)] |= 1ul << first % (8 * sizeof *mask);
+}
+
+/* Here, where the process is in its cpuset. */
+static es_err *set_memory_policy(const struct oci_memory_policy *p)
+{
+	/* MPOL_* of linux/mempolicy.h */
+	static const struct name_value modes[] = { { "MPOL_DEFAULT", 0 }, { "MPOL_PREFERRED", 1 },      { "MPOL_BIND", 2 }, { "MPOL_INTERLEAVE", 3 },
+						   { "MPOL_LOCAL", 4 },   { "MPOL_PREFERRED_MANY", 5 }, { "MPOL_WEIGHTED_INTERLEAVE", 6 } };
+	static const struct name_value flags[] = { { "MPOL_F_NUMA_BALANCING", 1 << 13 }, { "MPOL_F_RELATIVE_NODES", 1 << 14 },
+						   { "MPOL_F_STATIC_NODES", 1 << 15 } };
+	unsigned long nodes[RTPROC_NODES_MAX / (8 * sizeof(unsigned long))] = { 0 };
+	int mode = value_of(modes, ES_N(modes), p->mode);
+
+	for (char **f = p->flags; f && *f; f++)
+		mode |= value_of(flags, ES_N(flags), *f);
+	if (!str_empty(p->nodes))
+		(void)ocicheck_ranges(p->nodes, add_nodes, nodes); /* its form was checked */
+	if (syscall(SYS_set_mempolicy, mode, str_empty(p->nodes) ? NULL : nodes, str_empty(p->nodes) ? 0ul : (unsigned long)RTPROC_NODES_MAX + 1) < 0)
+		return es_err_sys(errno, "linux.memoryPolicy: set_mempolicy %s of nodes \"%s\"", p->mode, p->nodes ? p->nodes : "");
+	return NULL;
+}
+
 static bool loads_early(const struct rtproc *r)
 {
 	return r->seccomp && (!r->p->no_new_privileges || r->notify);
@@ -475,6 +505,8 @@ es_err *rtproc_become(struct rtproc *r, char **ret_command)
 	es_autofree char *command = NULL;
 	char why[128];
 
+	if (r->memory)
+		ES_TRY(set_memory_policy(r->memory));
 	ES_TRY(own_keyring(r->keyring));
 	ES_TRY(write_label(r));
 	set_home(r);

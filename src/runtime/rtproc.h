@@ -23,6 +23,7 @@ struct rtproc {
 	int listener;        /* descriptor of the child, written by it before hand_over */
 	es_err *(*hand_over)(void *arg); /* in the child: have the parent send the listener to who is to answer; waits for that */
 	void *hand_over_arg;
+	const struct oci_memory_policy *memory; /* NULL: the caller's */
 	const char *keyring; /* name of a session keyring of its own; NULL: keep the caller's */
 	int preserve_fds;    /* descriptors 3 .. 2+N stay open */
 	const char *lsm_text, *lsm_file; /* security label and the file of procfs that takes it; NULL: none */

@@ -110,6 +110,15 @@ static struct json *seccomp_features(struct arena *a)
 	return v;
 }
 
+static struct json *memory_features(struct arena *a)
+{
+	struct json *v = json_new_object(a);
+
+	json_set(a, v, "modes", words(a, ocicheck_memory_modes));
+	json_set(a, v, "flags", words(a, ocicheck_memory_flags));
+	return v;
+}
+
 struct json *rtspec_features(struct arena *a)
 {
 	static const char *const hooks[] = { "prestart", "createRuntime", "createContainer", "startContainer", "poststart",
@@ -117,7 +126,7 @@ struct json *rtspec_features(struct arena *a)
 	struct json *v = json_new_object(a), *l = json_new_object(a), *list = json_new_array(a);
 
 	json_set_str(a, v, "ociVersionMin", "1.0.0");
-	json_set_str(a, v, "ociVersionMax", OCI_RUNTIME_VERSION);
+	json_set_str(a, v, "ociVersionMax", OCI_RUNTIME_VERSION_MAX);
 	json_set(a, v, "hooks", words(a, hooks));
 	for (size_t i = 0; rtmount_option_name(i); i++)
 		json_append(list, json_new_str(a, rtmount_option_name(i)));
@@ -134,7 +143,11 @@ struct json *rtspec_features(struct arena *a)
 	json_set(a, l, "seccomp", seccomp_features(a));
 	json_set(a, l, "apparmor", switched(a, "enabled", true));
 	json_set(a, l, "selinux", switched(a, "enabled", true));
-	json_set(a, l, "intelRdt", switched(a, "enabled", false));
+	json_set(a, l, "memoryPolicy", memory_features(a));
+	json_set(a, l, "intelRdt", switched(a, "enabled", true));
+	json_set_bool(a, json_get(l, "intelRdt"), "schemata", true);
+	json_set_bool(a, json_get(l, "intelRdt"), "monitoring", true);
+	json_set(a, l, "netDevices", switched(a, "enabled", true));
 	json_set(a, l, "mountExtensions", json_new_object(a));
 	json_set(a, json_get(l, "mountExtensions"), "idmap", switched(a, "enabled", true));
 	json_set(a, v, "linux", l);

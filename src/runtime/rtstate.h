@@ -21,7 +21,8 @@ struct rtstate {
 	const char *unit; /* scope of systemd that holds the cgroup; NULL: none */
 	bool user_unit;  /* of the user's own service manager */
 	char **namespaces; /* OCI names of those that are not the creator's */
-	bool poststop;   /* config.json has poststop hooks */
+	struct oci_hooks *hooks; /* of config.json, when there are some for start or delete */
+	const char *rdt_made, *rdt_mon; /* directories in the resctrl file system that go with the container */
 	struct field_map *annotations;
 	int64_t pid;
 	uint64_t start_ticks;

@@ -98,7 +98,7 @@ static const struct field hook_fields[] = {
 	F_OPT_I64(struct oci_hook, timeout, "timeout", OM),
 	F_END,
 };
-static const struct field hooks_fields[] = {
+const struct field oci_hooks_fields[] = {
 	F_LIST(struct oci_hooks, prestart, "prestart", OM, struct oci_hook, hook_fields),
 	F_LIST(struct oci_hooks, create_runtime, "createRuntime", OM, struct oci_hook, hook_fields),
 	F_LIST(struct oci_hooks, create_container, "createContainer", OM, struct oci_hook, hook_fields),
@@ -300,7 +300,7 @@ const struct field oci_spec_fields[] = {
 	F_STR(struct oci_spec, hostname, "hostname", OM),
 	F_STR(struct oci_spec, domainname, "domainname", OM),
 	F_LIST(struct oci_spec, mounts, "mounts", OM, struct oci_mount, mount_fields),
-	F_PTR(struct oci_spec, hooks, "hooks", OM, struct oci_hooks, hooks_fields),
+	F_PTR(struct oci_spec, hooks, "hooks", OM, struct oci_hooks, oci_hooks_fields),
 	F_STR_MAP(struct oci_spec, annotations, "annotations", OM),
 	F_PTR(struct oci_spec, linux_, "linux", OM, struct oci_linux, linux_fields),
 	F_END,

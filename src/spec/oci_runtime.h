@@ -4,7 +4,8 @@
 
 #include "codec/field.h"
 
-#define OCI_RUNTIME_VERSION "1.2.0"
+#define OCI_RUNTIME_VERSION "1.2.0"     /* that we write */
+#define OCI_RUNTIME_VERSION_MAX "1.3.0" /* all of whose fields we know */
 #define OCI_RUNTIME_CONFIG_MAX (16u << 20) /* bytes of config.json that we accept */
 /* Our annotations: an inherited descriptor of a detached mount that becomes the root; a compiled seccomp program. */
 #define OCI_RUNTIME_ROOTFS_FD "org.estiba.rootfs.fd"
@@ -251,7 +252,7 @@ struct oci_state {
 };
 
 extern const struct field oci_spec_fields[], oci_process_fields[], oci_resources_fields[], oci_seccomp_fields[],
-	oci_state_fields[], oci_id_map_fields[];
+	oci_state_fields[], oci_id_map_fields[], oci_hooks_fields[];
 
 /* config.json or process.json into structs in A, with the checks of ocicheck.h. ES_E_INVALID with the JSON path. */
 es_err *oci_runtime_parse(struct arena *a, const char *text, size_t len, struct oci_spec *ret) ES_CHECKED;

@@ -66,6 +66,17 @@ es_err *mount_new(const char *type, const char *source, const char *const *param
 	return NULL;
 }
 
+es_err *mount_reconfigure(int fd, const char *const *params)
+{
+	es_autoclose int ctx = (int)syscall(SYS_fspick, fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+
+	if (ctx < 0)
+		return es_err_sys(errno, "file system under the mount");
+	for (; params && *params; params++)
+		ES_TRY(set_param(ctx, *params));
+	return syscall(SYS_fsconfig, ctx, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0 ? explained(ctx, errno, "remount", "") : NULL;
+}
+
 es_err *mount_clone(int dirfd, const char *path, bool recursive, int *ret_fd)
 {
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u);

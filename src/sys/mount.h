@@ -25,6 +25,8 @@ es_err *mount_new(const char *type, const char *source, const char *const *param
 es_err *mount_clone(int dirfd, const char *path, bool recursive, int *ret_fd) ES_CHECKED;
 /* Change a mount held by descriptor. */
 es_err *mount_change(int fd, const struct mount_attr_change *c) ES_CHECKED;
+/* Change the parameters of the file system under a mount (fspick(2)), PARAMS as for mount_new(). */
+es_err *mount_reconfigure(int fd, const char *const *params) ES_CHECKED;
 /* Make a detached mount translate ids (mount_setattr(2) MOUNT_ATTR_IDMAP). Identity changes nothing. */
 es_err *mount_idmap(int fd, const struct idmap *map, bool recursive) ES_CHECKED;
 /* Attach a detached mount on the directory or file TARGET (an O_PATH descriptor). */

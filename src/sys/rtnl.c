@@ -66,6 +66,16 @@ void rtnl_link_del(struct nl_msgs *m, int index)
 	nl_end(m);
 }
 
+void rtnl_link_move(struct nl_msgs *m, int index, int netns_fd, const char *name)
+{
+	const struct ifinfomsg head = { .ifi_index = index };
+
+	nl_begin(m, RTM_NEWLINK, ACK, &head, sizeof head);
+	nl_put_str(m, IFLA_IFNAME, name);
+	nl_put_u32(m, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	nl_end(m);
+}
+
 void rtnl_bridge_new(struct nl_msgs *m, const struct rtnl_link_opts *o)
 {
 	const struct ifinfomsg head = link_head(o);
@@ -258,6 +268,8 @@ static es_err *each_addr(void *self, const struct nlmsghdr *h)
 	if (!a || nl_len(a) > sizeof addr.addr)
 		return NULL;
 	memcpy(addr.addr, nl_data(a), nl_len(a));
+	addr.flags = tb[IFA_FLAGS] ? nl_u32(tb[IFA_FLAGS]) : head->ifa_flags;
+	addr.scope = head->ifa_scope;
 	return e->addr(e->self, &addr);
 }
 

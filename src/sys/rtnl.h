@@ -24,6 +24,8 @@ struct rtnl_link_opts {
 };
 void rtnl_link_set(struct nl_msgs *m, const struct rtnl_link_opts *o);
 void rtnl_link_del(struct nl_msgs *m, int index);
+/* Into the network namespace NETNS_FD, as NAME. */
+void rtnl_link_move(struct nl_msgs *m, int index, int netns_fd, const char *name);
 void rtnl_bridge_new(struct nl_msgs *m, const struct rtnl_link_opts *o);
 /* A pair: HERE in this namespace, THERE (name, mac, mtu) in the one of NETNS_FD. THERE cannot be born up: the kernel
  * configures it before it knows its peer (ENOTCONN). */
@@ -49,6 +51,8 @@ struct rtnl_addr {
 	int index, family;
 	uint8_t addr[16];
 	unsigned bits;
+	uint32_t flags; /* IFA_F_* */
+	uint8_t scope;  /* RT_SCOPE_* */
 };
 struct rtnl_route {
 	int index, family;

@@ -287,7 +287,7 @@ def test_bad_commands(b, command, text):
     (lambda c: c["process"].update(args=[]), "process.args"),
     (lambda c: c["linux"].update(sysctl={"kernel.panic": "1"}), "not in a separate kernel namespace"),
     (lambda c: c["linux"]["resources"].update(memory={"limit": "x"}), "linux.resources.memory.limit"),
-    (lambda c: c["linux"].update(intelRdt={"closID": "x"}), "linux.intelRdt is not supported"),
+    (lambda c: c["linux"].update(intelRdt={"closID": "x"}), "linux.intelRdt: no resctrl file system is mounted"),
     (lambda c: c["linux"].update(cgroupsPath="a:b:c"), "systemd driver"),
     (lambda c: c["linux"]["namespaces"].append({"type": "network", "path": "/dev/null"}), "second \"network\""),
     (lambda c: c["process"].update(rlimits=[{"type": "RLIMIT_FOO", "hard": 1, "soft": 1}]), "RLIMIT_FOO"),

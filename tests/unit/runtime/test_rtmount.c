@@ -68,13 +68,15 @@ static void bind_and_propagation(void)
 	CHECK_INT(rtmount_propagation(NULL), 0);
 }
 
-static void remount_is_refused(void)
+static void remount_is_ours(void)
 {
 	es_autoarena *a = arena_new();
 	char word[] = "remount", *v[] = { word, NULL };
 	struct rtmount_options o;
 
-	CHECK_ERR(rtmount_options(a, v, &o), "\"remount\" is not supported");
+	CHECK_OK(rtmount_options(a, v, &o));
+	CHECK(o.remount);
+	CHECK_INT(o.n_params, 0);
 }
 
-CHECK_MAIN(TEST(attributes), TEST(the_rest_is_the_file_systems), TEST(bind_and_propagation), TEST(remount_is_refused))
+CHECK_MAIN(TEST(attributes), TEST(the_rest_is_the_file_systems), TEST(bind_and_propagation), TEST(remount_is_ours))
