@@ -166,17 +166,19 @@ static size_t plain_len(const unsigned char *p, size_t n)
 /* The byte or sequence at P that does not; returns its length. */
 static size_t put_special(struct logfile *l, const unsigned char *p, size_t n)
 {
-	char text[8];
+	static const char hex[] = "0123456789abcdef";
 	size_t len;
 
+	if (p[0] == '"' || p[0] == '\\') {
+		put(l, (char[]){ '\\', (char)p[0] }, 2);
+		return 1;
+	}
+	if (p[0] == '\n' || p[0] == '\r') {
+		put(l, p[0] == '\n' ? "\\n" : "\\r", 2);
+		return 1;
+	}
 	if (p[0] < 0x80) {
-		if (p[0] == '"' || p[0] == '\\')
-			snprintf(text, sizeof text, "\\%c", p[0]);
-		else if (p[0] == '\n' || p[0] == '\r')
-			snprintf(text, sizeof text, "\\%c", p[0] == '\n' ? 'n' : 'r');
-		else
-			snprintf(text, sizeof text, "\\u%04x", p[0]);
-		puts_(l, text);
+		put(l, (char[]){ '\\', 'u', '0', '0', hex[p[0] >> 4], hex[p[0] & 0xf] }, 6);
 		return 1;
 	}
 	len = utf8_len(p, n);
