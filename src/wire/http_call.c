@@ -84,11 +84,6 @@ struct arena *http_call_arena(struct http_call *c)
 	return c->arena;
 }
 
-const struct http_peer *http_call_peer(const struct http_call *c)
-{
-	return &c->conn->peer;
-}
-
 /* Sending. */
 
 static void lock(struct http_call *c)

@@ -13,14 +13,6 @@
 
 struct http_call;
 
-/* Whom the kernel vouches for at the other end. */
-struct http_peer {
-	bool is_unix; /* the rest is set only then */
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
-};
-
 /* A call lives while a handler or a resumed function runs, while it waits to be resumed, and while somebody has a reference.
  * When all of them are over, the answer ends by itself. Any thread. */
 void http_call_ref(struct http_call *c);
@@ -28,7 +20,6 @@ void http_call_unref(struct http_call *c);
 
 const struct http_head *http_call_head(const struct http_call *c);
 struct arena *http_call_arena(struct http_call *c); /* lives as long as the call; one thread at a time */
-const struct http_peer *http_call_peer(const struct http_call *c);
 
 /* Request body, decoded. Blocks; at least one byte, *RET_N 0 is the end. The client is told to continue if it asked.
  * ES_E_CANCELLED when it left in the middle, ES_E_PROTOCOL for bad chunks. */

@@ -506,7 +506,7 @@ static void conn_event(void *self, uint32_t events)
 		}
 		if (events & EPOLLRDHUP) {
 			c->half_closed = true;
-			if (!c->peer.is_unix)
+			if (!c->is_unix)
 				conn_left(c);
 		}
 		if (c->release && !c->out.len)
@@ -522,26 +522,18 @@ static void conn_event(void *self, uint32_t events)
 
 /* Accepting. */
 
-static void read_peer(int fd, struct http_peer *ret)
+/* Is it a unix socket? A TCP connection is set up for talk in small pieces, and for a client that vanishes. */
+static bool look_at_socket(int fd)
 {
 	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof addr;
-	struct ucred cred;
 	int one = 1;
 
-	*ret = (struct http_peer){ 0 };
-	if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 && addr.ss_family == AF_UNIX) {
-		len = sizeof cred;
-		ret->is_unix = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0;
-		if (ret->is_unix) {
-			ret->pid = cred.pid;
-			ret->uid = cred.uid;
-			ret->gid = cred.gid;
-		}
-		return;
-	}
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0 && addr.ss_family == AF_UNIX)
+		return true;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	return false;
 }
 
 static void conn_new(struct http_server *s, int fd)
@@ -562,7 +554,7 @@ static void conn_new(struct http_server *s, int fd)
 	list_init(&c->kick_link);
 	list_append(&s->conns, &c->link);
 	s->n_conns++;
-	read_peer(fd, &c->peer);
+	c->is_unix = look_at_socket(fd);
 	conn_next(c);
 }
 

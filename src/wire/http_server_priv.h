@@ -32,7 +32,7 @@ struct http_conn {
 	struct loop_io io;
 	struct loop_timer timer;
 	enum http_conn_state state;
-	struct http_peer peer;
+	bool is_unix; /* the kind of socket */
 	bool half_closed; /* during a call: the client ended its side, do not look at that again */
 	bool eof;         /* nothing more will be read; what waits is still sent */
 
