@@ -11,7 +11,8 @@
 static es_err *list(struct req *r)
 {
 	struct filters filters;
-	struct field_list images;
+	const char *text;
+	size_t len;
 	struct image_list_options opts = {
 		.filters = &filters,
 		.all = req_bool(r, "all", false),
@@ -26,8 +27,8 @@ static es_err *list(struct req *r)
 			filters.map = field_map_new(r->a);
 		field_map_put(r->a, filters.map, "reference", strv_arena_add(r->a, NULL, name));
 	}
-	ES_TRY(image_list(engine_images(r->engine), r->a, &opts, &images));
-	return reply_list(r, 200, docker_image_summary_fields, sizeof(struct docker_image_summary), &images);
+	ES_TRY(image_list_text(engine_images(r->engine), r->a, &opts, &text, &len));
+	return reply_text(r, 200, text, len);
 }
 
 static es_err *inspect(struct req *r)

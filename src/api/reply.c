@@ -50,6 +50,14 @@ es_err *reply_list(struct req *r, int status, const struct field *rows, size_t s
 	return send_json(r, status, &b);
 }
 
+es_err *reply_text(struct req *r, int status, const char *text, size_t len)
+{
+	es_autobuf b = ES_BUF(REPLY_JSON_MAX);
+
+	es_buf_add(&b, text, len);
+	return send_json(r, status, &b);
+}
+
 es_err *reply_empty(struct req *r, int status)
 {
 	http_call_status(r->call, status);

@@ -11,6 +11,8 @@ es_err *reply_json(struct req *r, int status, const struct json *v) ES_CHECKED;
 es_err *reply_fields(struct req *r, int status, const struct field *rows, const void *in) ES_CHECKED;
 /* An array of structs of SIZE bytes. */
 es_err *reply_list(struct req *r, int status, const struct field *rows, size_t size, const struct field_list *list) ES_CHECKED;
+/* JSON that is text already. */
+es_err *reply_text(struct req *r, int status, const char *text, size_t len) ES_CHECKED;
 es_err *reply_empty(struct req *r, int status) ES_CHECKED;
 /* {"message":"…"} with the status of the error's class; takes ERR. Once the head is sent the connection is cut instead. */
 void reply_error(struct req *r, es_err *err);

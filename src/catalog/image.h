@@ -33,7 +33,13 @@ struct images {
 	struct store *store;
 	const struct image_ops *ops; /* NULL: none */
 	void *self;
+	struct image_cache *cache; /* may be NULL */
 };
+
+/* The list as it was answered last, for as long as no image and no name changes. */
+struct image_cache;
+struct image_cache *image_cache_new(void);
+void image_cache_free(struct image_cache *c); /* NULL is fine */
 
 /* One image as the store records it. Lives in the arena of the call that gave it. */
 struct image {
@@ -90,6 +96,8 @@ struct image_list_options {
 	unsigned version;
 };
 es_err *image_list(const struct images *im, struct arena *a, const struct image_list_options *opts, struct field_list *ret) ES_CHECKED;
+/* The list as JSON text, in A: out of the cache if it is the same question as last time. */
+es_err *image_list_text(const struct images *im, struct arena *a, const struct image_list_options *opts, const char **ret_text, size_t *ret_len) ES_CHECKED;
 es_err *image_inspect(const struct images *im, struct arena *a, const char *word, unsigned version, struct docker_image_inspect *ret) ES_CHECKED;
 es_err *image_history(const struct images *im, struct arena *a, const char *word, struct field_list *ret) ES_CHECKED;
 /* How many there are, parents included (info). */

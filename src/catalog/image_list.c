@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image_list.c: what the API tells of images: the list with its filters, inspect, history. */
 #include <fnmatch.h>
+#include <pthread.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -256,6 +257,94 @@ es_err *image_list(const struct images *im, struct arena *a, const struct image_
 	for (size_t i = 0; i < n; i++)
 		summarise(im, a, &rows, shown[i], opts, &items[i]);
 	*ret = (struct field_list){ items, n, true };
+	return NULL;
+}
+
+/* --- the list as text --- */
+
+#define TEXT_MAX (64u << 20)
+#define CACHED_MAX (4u << 20) /* bytes of a text that is kept */
+
+struct image_cache {
+	pthread_mutex_t lock;
+	uint64_t images, tags; /* changes of the records when it was made */
+	bool all;
+	unsigned version;
+	char *text; /* NULL: none */
+	size_t len;
+};
+
+struct image_cache *image_cache_new(void)
+{
+	struct image_cache *c = ES_NEW(struct image_cache);
+
+	(void)pthread_mutex_init(&c->lock, NULL);
+	return c;
+}
+
+void image_cache_free(struct image_cache *c)
+{
+	if (!c)
+		return;
+	(void)pthread_mutex_destroy(&c->lock);
+	free(c->text);
+	free(c);
+}
+
+static bool cache_get(struct image_cache *c, const struct image_cache *want, struct arena *a, const char **ret_text, size_t *ret_len)
+{
+	bool hit;
+
+	(void)pthread_mutex_lock(&c->lock);
+	hit = c->text && c->images == want->images && c->tags == want->tags && c->all == want->all && c->version == want->version;
+	if (hit) {
+		*ret_text = arena_strndup(a, c->text, c->len);
+		*ret_len = c->len;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return hit;
+}
+
+static void cache_put(struct image_cache *c, const struct image_cache *made, const char *text, size_t len)
+{
+	if (len > CACHED_MAX)
+		return;
+	(void)pthread_mutex_lock(&c->lock);
+	free(c->text);
+	c->text = es_xmalloc(len + 1);
+	memcpy(c->text, text, len);
+	c->len = len;
+	c->images = made->images;
+	c->tags = made->tags;
+	c->all = made->all;
+	c->version = made->version;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+es_err *image_list_text(const struct images *im, struct arena *a, const struct image_list_options *opts, const char **ret_text, size_t *ret_len)
+{
+	/* The counters are read before the records: what is kept is never older than they say. */
+	const struct image_cache now = { .images = record_changes(im->store, IMAGE_KIND), .tags = record_changes(im->store, IMAGE_TAG_KIND),
+					 .all = opts->all, .version = opts->version };
+	bool plain = im->cache && !opts->shared_size && (!opts->filters->map || !opts->filters->map->n);
+	es_autobuf b = ES_BUF(TEXT_MAX);
+	struct field_list list;
+
+	if (plain && cache_get(im->cache, &now, a, ret_text, ret_len))
+		return NULL;
+	ES_TRY(image_list(im, a, opts, &list));
+	es_buf_addc(&b, '[');
+	for (size_t i = 0; i < list.n; i++) {
+		if (i)
+			es_buf_addc(&b, ',');
+		field_encode_text(&b, docker_image_summary_fields, (const struct docker_image_summary *)list.items + i);
+	}
+	es_buf_addc(&b, ']');
+	ES_TRY(es_buf_check(&b));
+	if (plain)
+		cache_put(im->cache, &now, b.p, b.len);
+	*ret_text = arena_strndup(a, b.p, b.len);
+	*ret_len = b.len;
 	return NULL;
 }
 

@@ -60,14 +60,31 @@ const char *format_template(struct cli *c, const struct format_list *l)
 	return format_unescape(c, given);
 }
 
-/* Go's rows are structs with methods; here an object with one string per column. */
-struct json *format_document(struct cli *c, const struct format_list *l, const struct json *doc)
+/* Which columns a template can see, in their order; NULL: all. One that takes the row as a whole ("{{.}}", "{{index . …}}") sees all. */
+static const bool *columns_used(struct cli *c, const struct format_list *l, const char *template)
+{
+	size_t n = 0;
+	bool *used;
+
+	for (const char *p = strchr(template, '.'); p; p = strchr(p + 1, '.'))
+		if (!((p[1] | 32) >= 'a' && (p[1] | 32) <= 'z'))
+			return NULL;
+	while (l->format->columns[n].name)
+		n++;
+	used = ARENA_ARRAY(c->arena, bool, n + 1);
+	for (size_t i = 0; i < n; i++)
+		used[i] = strstr(template, arena_printf(c->arena, ".%s", l->format->columns[i].name)) != NULL;
+	return used;
+}
+
+/* Go's rows are structs with methods; here an object with one string per column. USED: only those are made; NULL: all. */
+static struct json *make_document(struct cli *c, const struct format_list *l, const struct json *doc, const bool *used)
 {
 	const struct format_row row = { c, doc, l->full, l->self };
 	struct json *out = json_new_object(c->arena);
 
 	for (const struct format_column *col = l->format->columns; col->name; col++) {
-		const char *text = col->get(&row);
+		const char *text = !used || used[col - l->format->columns] ? col->get(&row) : NULL;
 
 		if (text == FORMAT_NIL)
 			json_set(c->arena, out, col->name, json_new_null(c->arena));
@@ -77,6 +94,11 @@ struct json *format_document(struct cli *c, const struct format_list *l, const s
 			json_set_str(c->arena, out, col->name, text ? text : "");
 	}
 	return out;
+}
+
+struct json *format_document(struct cli *c, const struct format_list *l, const struct json *doc)
+{
+	return make_document(c, l, doc, NULL);
 }
 
 struct label_call {
@@ -129,6 +151,7 @@ static es_err *put_rows(struct cli *c, const struct format_list *l, const char *
 {
 	static const struct gotmpl_method methods[] = { { "Label", 1, call_label }, { 0 } };
 	const struct gotmpl_type type = { .name = l->format->type, .methods = methods };
+	const bool *used = columns_used(c, l, text);
 
 	for (size_t i = 0; i < n; i++) {
 		struct label_call call = { c, l, docs[i] };
@@ -138,7 +161,7 @@ static es_err *put_rows(struct cli *c, const struct format_list *l, const char *
 			es_buf_addc(out, '\n');
 			continue;
 		}
-		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call, .flags = GOTMPL_POINTERS }, format_document(c, l, docs[i]), out));
+		ES_TRY(gotmpl_exec(t, &(struct gotmpl_env){ .type = &type, .self = &call, .flags = GOTMPL_POINTERS }, make_document(c, l, docs[i], used), out));
 		es_buf_addc(out, '\n');
 	}
 	return NULL;

@@ -243,7 +243,7 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(cgroup_host_load(&e->cgroups));
 	ES_TRY(check_cgroup_driver(e->cfg));
 	ES_TRY(es_err_in(store_open(&opts, &e->store), "store"));
-	e->images = (struct images){ .store = e->store, .ops = &image_ops, .self = e };
+	e->images = (struct images){ .store = e->store, .ops = &image_ops, .self = e, .cache = image_cache_new() };
 	e->net = (struct image_net){ &e->images, { &fetchproc_ops, e }, image_flights_new() };
 	ES_TRY(load_id(e));
 	e->events = events_open(e->exec_root_fd);
@@ -304,6 +304,7 @@ void engine_close(struct engine *e)
 	volumes_close(e->volumes);
 	events_close(e->events);
 	image_flights_free(e->net.flights);
+	image_cache_free(e->images.cache);
 	store_close(e->store);
 	cgroup_prune(&e->cgroups, ENGINE_CGROUP);
 	cgroup_host_done(&e->cgroups);

@@ -93,7 +93,10 @@ struct conn {
 	sqlite3_stmt *stmt[Q_N]; /* prepared on first use */
 };
 
+#define CHANGES_N 64 /* kinds share a counter by the hash of their name */
+
 struct record_db {
+	atomic_uint_fast64_t changes[CHANGES_N];
 	struct conn reader;
 	pthread_mutex_t read_lock; /* guards reader */
 
@@ -370,6 +373,20 @@ static es_err *tx_run(struct record_db *db, const struct record_tx *tx)
 	return err;
 }
 
+static atomic_uint_fast64_t *changes_of(struct record_db *db, const char *kind)
+{
+	unsigned hash = 5381;
+
+	for (; *kind; kind++)
+		hash = hash * 33 + (unsigned char)*kind;
+	return &db->changes[hash % CHANGES_N];
+}
+
+uint64_t record_changes(struct store *st, const char *kind)
+{
+	return atomic_load(changes_of(st->db, kind));
+}
+
 /* Everything in BATCH in one commit. A transaction that fails by itself leaves no trace and does not harm the others; a
  * commit that fails fails them all. */
 static void batch_run(struct record_db *db, struct record_tx *batch)
@@ -383,6 +400,9 @@ static void batch_run(struct record_db *db, struct record_tx *batch)
 		err = query_run(&db->writer, Q_COMMIT, NULL, NULL);
 		if (err)
 			es_err_drop(query_run(&db->writer, Q_ROLLBACK, NULL, NULL));
+		for (struct record_tx *tx = batch; tx; tx = tx->queued)
+			for (const struct op *op = tx->first; op; op = op->next)
+				atomic_fetch_add(changes_of(db, op->r.kind), 1);
 		crash_point(db->st, CRASH_RECORD_COMMITTED);
 	}
 	for (struct record_tx *tx = batch; err && tx; tx = tx->queued)

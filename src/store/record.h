@@ -46,6 +46,9 @@ es_err *record_find(struct store *st, struct arena *a, const char *kind, const c
 /* All of a kind in order of creation; REF not NULL: only those that hang on it. */
 es_err *record_list(struct store *st, struct arena *a, const char *kind, const char *ref, struct record_list *ret) ES_CHECKED;
 
+/* A number that grows with every write to KIND (now and then with others'). What was read after asking is at least as new. */
+uint64_t record_changes(struct store *st, const char *kind);
+
 /* --- Writing. A transaction is all or nothing (what it writes in one class; a crash may separate the two classes). It is
  * built up in memory and run by the store's writer thread; building it cannot fail. --- */
 

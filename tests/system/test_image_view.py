@@ -129,3 +129,24 @@ def test_other_daemons_lack_it(fake):  # noqa: F811
         fake.on(method, path, 404, {'message': 'page not found'})
         code, out, err = fake.run('image', *words)
         assert (code, out, err) == (1, '', f'this daemon {text}: it is not estibad, or an older one\n')
+
+
+def test_list_is_never_old(d):
+    """The answer is kept between requests: every change of an image or a name shows in the next."""
+    def names():
+        one = sorted(d.out('images', '--format', '{{.Repository}}:{{.Tag}}').split('\n'))
+        assert one == sorted(d.out('images', '--format', '{{.Repository}}:{{.Tag}}').split('\n'))
+        return one
+    before = names()
+    d.estiba('tag', 'bb:1', 'also:1')
+    assert names() == sorted([*before, 'also:1'])
+    d.estiba('rmi', 'also:1')
+    assert names() == before
+    d.estiba('build', '-t', 'new:1', '-', input='FROM bb:1\nLABEL a=b\n')
+    assert names() == sorted([*before, 'new:1']) and 'new' in d.out('images')
+    assert d.out('images', '--filter', 'label=a=b', '--format', '{{.Repository}}') == 'new'
+    d.kill9()
+    d.start()
+    assert names() == sorted([*before, 'new:1'])
+    d.estiba('rmi', 'new:1')
+    assert names() == before and json.loads(d.out('images', '--format', '{{json .}}', 'bb'))['Tag'] == '1'
