@@ -252,9 +252,16 @@ static es_err *run(void)
 	return err;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	es_err *err = run();
+	const struct scmp_version *v = seccomp_version();
+	es_err *err;
+
+	if (argc == 2 && str_eq(argv[1], "--version")) { /* what decides about the program besides the profile */
+		printf("estiba-seccomp %s libseccomp %u.%u.%u api %u\n", ESTIBA_VERSION, v->major, v->minor, v->micro, seccomp_api_get());
+		return 0;
+	}
+	err = run();
 
 	if (!err)
 		return 0;

@@ -314,6 +314,7 @@ void engine_close(struct engine *e)
 	free(e->mon_program);
 	free(e->layer_program);
 	free(e->seccomp_program);
+	free(e->last_filter.stamp);
 	free(e->last_filter.caps);
 	free(e->last_filter.path);
 	(void)pthread_mutex_destroy(&e->last_filter.lock);

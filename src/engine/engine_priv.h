@@ -41,6 +41,7 @@ struct engine {
 	char *seccomp_program;
 	struct {
 		pthread_mutex_t lock;
+		char *stamp;       /* of the compiler and the kernel; NULL: not asked yet */
 		char *caps, *path; /* of the built-in profile's filter that was asked for last */
 	} last_filter;
 	struct defer *defer;

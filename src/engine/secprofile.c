@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "base/file.h"
@@ -15,6 +16,7 @@
 
 #define PROFILE_MAX ((size_t)1 << 20)
 #define FILTER_MAX ((size_t)1 << 20)
+#define FILTERS_MAX 32 /* that are kept */
 
 #if defined(__x86_64__)
 #define ARCH_DOCKER "amd64"
@@ -243,9 +245,10 @@ es_err *secprofile_document(struct arena *a, const char *profile, char **caps, s
 
 /* ---- compile and keep ---- */
 
-static es_err *feed_and_read(struct engine *e, const char *document_text, size_t len, char **ret, size_t *ret_len)
+/* Run the helper with the argument ARG (or none) and TEXT as its input; what it writes. */
+static es_err *ask_helper(struct engine *e, const char *arg, const char *text, size_t len, char **ret, size_t *ret_len)
 {
-	const char *argv[] = { "estiba-seccomp", NULL };
+	const char *argv[] = { "estiba-seccomp", arg, NULL };
 	es_autoclose int in = memfd_create("seccomp-profile", MFD_CLOEXEC), out = memfd_create("seccomp-filter", MFD_CLOEXEC);
 	const struct spawn_fd fds[] = { { in, 0 }, { out, 1 }, { STDERR_FILENO, 2 } };
 	const struct spawn s = { .path = e->seccomp_program, .argv = argv, .fds = fds, .n_fds = ES_N(fds) };
@@ -253,7 +256,7 @@ static es_err *feed_and_read(struct engine *e, const char *document_text, size_t
 
 	if (in < 0 || out < 0)
 		return es_err_sys(errno, "memfd_create");
-	ES_TRY(file_write_all(in, document_text, len));
+	ES_TRY(file_write_all(in, text, len));
 	if (lseek(in, 0, SEEK_SET) < 0)
 		return es_err_sys(errno, "lseek");
 	ES_TRY(es_err_in(spawn_wait(&s, &status), "estiba-seccomp"));
@@ -264,6 +267,54 @@ static es_err *feed_and_read(struct engine *e, const char *document_text, size_t
 	return file_read_all(out, FILTER_MAX, ret, ret_len);
 }
 
+/* What a filter depends on besides its profile: the compiler, its library, and the actions that the kernel has. Once per daemon. */
+static es_err *stamp(struct engine *e, const char **ret)
+{
+	es_autofree char *version = NULL, *actions = NULL;
+	es_err *err = NULL;
+
+	(void)pthread_mutex_lock(&e->last_filter.lock);
+	if (!e->last_filter.stamp) {
+		err = ask_helper(e, "--version", "", 0, &version, NULL);
+		es_err_drop(file_read(AT_FDCWD, "/proc/sys/kernel/seccomp/actions_avail", 4096, &actions, NULL)); /* since 4.14 */
+		if (!err)
+			e->last_filter.stamp = es_xasprintf("%s%s", version, actions ? actions : "");
+	}
+	*ret = e->last_filter.stamp;
+	(void)pthread_mutex_unlock(&e->last_filter.lock);
+	return err;
+}
+
+static bool is_older(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* Room for one more: without the one that has not been used for longest. A start that has it open goes on with it. */
+static es_err *make_room(struct engine *e)
+{
+	es_autostrv names = NULL;
+	es_autofree char *oldest = NULL;
+	struct timespec when = { 0 };
+
+	ES_TRY(file_names(e->exec_root_fd, "seccomp", &names));
+	if (strv_len(names) < FILTERS_MAX)
+		return NULL;
+	for (char **n = names; *n; n++) {
+		es_autofree char *path = es_xasprintf("seccomp/%s", *n);
+		struct stat st;
+
+		if (fstatat(e->exec_root_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || (oldest && !is_older(&st.st_mtim, &when)))
+			continue;
+		free(oldest);
+		oldest = ES_TAKE(path);
+		when = st.st_mtim;
+	}
+	if (oldest && unlinkat(e->exec_root_fd, oldest, 0) < 0 && errno != ENOENT)
+		return es_err_sys(errno, "remove %s", oldest);
+	return NULL;
+}
+
 /* *RET_PATH, on the heap, is the filter's below the exec root. */
 static es_err *compiled(struct engine *e, const struct json *doc, char **ret_path, int *ret_fd)
 {
@@ -271,24 +322,29 @@ static es_err *compiled(struct engine *e, const struct json *doc, char **ret_pat
 	struct sha256 sum;
 	char hex[SHA256_HEX + 1];
 	es_autofree char *path = NULL, *filter = NULL;
+	const char *compiler;
 	size_t len;
 	int fd;
 
 	json_write(&text, doc, 0);
 	ES_TRY(es_buf_check(&text));
+	ES_TRY(stamp(e, &compiler));
 	sha256_init(&sum);
+	sha256_add(&sum, compiler, strlen(compiler));
 	sha256_add(&sum, text.p, text.len);
 	(void)sha256_end_hex(&sum, hex);
 	path = es_xasprintf("seccomp/%s", hex);
 	fd = openat(e->exec_root_fd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
 		ES_TRY(file_mkdir_p(e->exec_root_fd, "seccomp", 0700));
-		ES_TRY(feed_and_read(e, text.p, text.len, &filter, &len));
+		ES_TRY(ask_helper(e, NULL, text.p, text.len, &filter, &len));
+		ES_TRY(make_room(e));
 		ES_TRY(file_replace(e->exec_root_fd, path, filter, len, 0400, false));
 		fd = openat(e->exec_root_fd, path, O_RDONLY | O_CLOEXEC);
 	}
 	if (fd < 0)
 		return es_err_sys(errno, "open %s", path);
+	(void)futimens(fd, NULL); /* used now: make_room() */
 	*ret_path = ES_TAKE(path);
 	*ret_fd = fd;
 	return NULL;
@@ -334,12 +390,16 @@ es_err *secprofile_of(struct engine *e, struct arena *a, const struct docker_hos
 static int open_last(struct engine *e, const char *caps)
 {
 	es_autofree char *path = NULL;
+	int fd;
 
 	(void)pthread_mutex_lock(&e->last_filter.lock);
 	if (e->last_filter.caps && strcmp(e->last_filter.caps, caps) == 0)
 		path = es_xstrdup(e->last_filter.path);
 	(void)pthread_mutex_unlock(&e->last_filter.lock);
-	return path ? openat(e->exec_root_fd, path, O_RDONLY | O_CLOEXEC) : -1;
+	fd = path ? openat(e->exec_root_fd, path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0)
+		(void)futimens(fd, NULL); /* used now: make_room() */
+	return fd;
 }
 
 static void keep_last(struct engine *e, const char *caps, char *path)
