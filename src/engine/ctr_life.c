@@ -166,7 +166,7 @@ static void finish(void *arg)
 	(void)pthread_mutex_lock(&c->op);
 	(void)pthread_mutex_lock(&c->lock);
 	unclean = c->unclean;
-	remove = c->rec->host_config->auto_remove && !c->gone && !ctr_is_up(c);
+	remove = c->rec->host_config->auto_remove && !c->keep && !c->gone && !ctr_is_up(c);
 	has_ports = c->ports && c->ports->n;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (remove && !has_ports)
@@ -586,19 +586,18 @@ es_err *ctr_restart(struct engine *e, const char *ref, const char *signal, int64
 {
 	es_autoctr *c = NULL;
 	es_err *err;
-	bool was_up, auto_remove;
+	bool was_up;
 
 	ES_TRY(ctr_find(e, ref, &c));
 	(void)pthread_mutex_lock(&c->lock);
-	auto_remove = c->rec->host_config->auto_remove; /* a restart must not remove it in between */
-	c->rec->host_config->auto_remove = false;
+	c->keep = true;
 	(void)pthread_mutex_unlock(&c->lock);
 	err = stop(c, signal, timeout_s, &was_up);
 	(void)pthread_mutex_lock(&c->op);
 	if (!err)
 		err = ctr_start_locked(c);
 	(void)pthread_mutex_lock(&c->lock);
-	c->rec->host_config->auto_remove = auto_remove;
+	c->keep = false;
 	(void)pthread_mutex_unlock(&c->lock);
 	(void)pthread_mutex_unlock(&c->op);
 	ES_TRY(es_err_in(err, "Cannot restart container %s", ref));

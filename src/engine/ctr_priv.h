@@ -101,6 +101,7 @@ struct ctr {
 	struct list execs;    /* struct exec, see exec.c */
 	struct monlink *link; /* to its monitor; NULL: none */
 	int run_dirfd;        /* c/ID in the exec root while it runs, else -1 */
+	bool keep;            /* a restart is under way: the end of the run does not remove it, whatever AutoRemove says */
 	bool unclean;         /* a run ended and ctr_clean_up is still to come */
 	uint64_t run;         /* counts the runs that were followed */
 	bool monitored;       /* its monitor has not said its last word: id, run directory and cgroup are in use */

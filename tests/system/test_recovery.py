@@ -194,6 +194,18 @@ def test_rm_container_that_goes_on(d):
     until(lambda: d.estiba('inspect', 'cr', check=False).returncode)
 
 
+def test_restart_of_an_rm_container(d):
+    """A restart does not remove it in between, and neither a look meanwhile nor a daemon that dies sees another AutoRemove."""
+    d.estiba('run', '-d', '--rm', '--name', 'rr', IMAGE, 'sleep', '100')
+    pid = state(d, 'rr')['Pid']
+    d.estiba('restart', '-t', '0', 'rr')
+    again(d)
+    i = d.inspect('rr')
+    assert i['State']['Running'] and i['State']['Pid'] != pid and i['HostConfig']['AutoRemove'] is True
+    d.estiba('stop', '-t', '0', 'rr')
+    until(lambda: d.estiba('inspect', 'rr', check=False).returncode)
+
+
 def test_restart_policy_goes_on_while_it_is_away(d):
     d.estiba('run', '-d', '--name', 'again', '--restart', 'on-failure:3', IMAGE, 'sh', '-c', 'sleep 0.3; exit 3')
     d.kill9()
