@@ -17,6 +17,7 @@ struct daemon_conf {
 	bool debug, version, help, validate, experimental, on_demand;
 	bool default_data_root; /* nobody named one */
 	int64_t ready_fd; /* of an on-demand daemon that has left its caller already; 0: it has not */
+	int64_t gc_interval_ns;
 	int64_t idle_ns;  /* a daemon started on demand leaves after so long without work */
 
 	const char *bridge, *bip, *cgroup_parent, *log_driver, *default_runtime, *seccomp_profile, *init_path, *crash_at;

@@ -253,7 +253,8 @@ static es_err *open_parts(struct engine *e)
 	ES_TRY(es_err_in(open_network(e), "network"));
 	ctr_recover_all(e, store_is_new_boot(e->store));
 	exec_recover_all(e, store_is_new_boot(e->store));
-	return imgbuild_open(e);
+	ES_TRY(imgbuild_open(e));
+	return collector_start(e, e->cfg->gc_interval_ns, &e->collector);
 }
 
 es_err *engine_open(const struct engine_config *cfg, struct engine **ret)
@@ -292,6 +293,7 @@ void engine_close(struct engine *e)
 {
 	if (!e)
 		return;
+	collector_stop(e->collector);
 	keep_mounts(e);
 	imgbuild_close(e);
 	defer_settle(e->defer); /* clean-ups wait for the ends of monitors, which the links tell */

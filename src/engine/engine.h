@@ -36,6 +36,7 @@ struct engine_config {
 	char **default_ulimits;      /* name=soft[:hard] */
 	const char *default_runtime; /* "estiba-run" */
 	struct field_map *runtimes;  /* name → path of another OCI runtime */
+	int64_t gc_interval_ns;      /* between two collections of garbage; 0: none but at prunes and removals */
 	int64_t shutdown_timeout;    /* seconds */
 	bool debug, experimental;
 	bool no_new_privileges;

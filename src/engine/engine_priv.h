@@ -45,11 +45,17 @@ struct engine {
 		char *caps, *path; /* of the built-in profile's filter that was asked for last */
 	} last_filter;
 	struct defer *defer;
+	struct collector *collector;
 };
 
 /* events.c */
 struct events *events_open(int exec_root_fd); /* descriptor borrowed */
 void events_close(struct events *es);
+
+/* collector.c: garbage is collected every EVERY_NS; 0: never, *RET is NULL */
+struct collector;
+es_err *collector_start(struct engine *e, int64_t every_ns, struct collector **ret) ES_CHECKED;
+void collector_stop(struct collector *c); /* waits for a collection under way; NULL is fine */
 
 /* defer.c: a queue of work with a few threads */
 struct defer;

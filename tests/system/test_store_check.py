@@ -332,6 +332,29 @@ def test_beside_everything_else(d, image):
     d.estiba('builder', 'prune', '-af')
 
 
+@pytest.mark.parametrize('interval, goes', [('200ms', True), ('0s', False)])
+def test_garbage_goes_in_the_background(interval, goes):
+    """The image of a container is removed, then the container: nobody removes its layer any more but the collector."""
+    d = Daemon(f'--gc-interval={interval}')
+    try:
+        d.start()
+        d.import_busybox('bb:1')
+        layer = data(d, 'layers', layer_of(d))
+        d.estiba('create', '--name', 'cc', 'bb:1', 'true')
+        d.estiba('rmi', '-f', 'bb:1')
+        assert layer.exists()
+        d.estiba('rm', 'cc')
+        end = time.time() + (10 if goes else 1)
+        while layer.exists() and time.time() < end:
+            time.sleep(0.05)
+        assert layer.exists() != goes
+        assert check(d)[1]['Problems'] == []
+        if goes:
+            assert 'collected 1 layers' in d.log.read_text()
+    finally:
+        d.close()
+
+
 def test_other_daemons_have_no_check(fake):  # noqa: F811
     fake.on('POST', '/estiba/check', 404, {'message': 'page not found'})
     assert fake.run('system', 'check') == (1, '', 'this daemon has no check of its store: it is not estibad, or an older one\n')
