@@ -192,7 +192,7 @@ es_err *ctr_oci_exec(struct ctr *c, struct arena *a, int root_fd, const struct d
 
 /* --- ctr_start.c --- */
 /* Numbers under which the monitor and the runtime know what they inherit; further ones count up from CTR_FD_MORE. */
-enum { CTR_FD_ROOTFS = 5, CTR_FD_NETNS = 6, CTR_FD_SECCOMP = 7, CTR_FD_MORE = 8 };
+enum { CTR_FD_ROOTFS = 5, CTR_FD_NETNS = 6, CTR_FD_SECCOMP = 7, CTR_FD_PROGRAM = 8, CTR_FD_MORE = 9 };
 #define CTR_FDS_MAX 128 /* volumes, reserved ports and waiting clients of one container */
 struct ctr_fd {
 	int from, to;

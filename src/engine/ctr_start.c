@@ -444,6 +444,8 @@ static es_err *start_monitor(struct ctr_start *s)
 	size_t n_uses = 0;
 
 	ES_TRY(monitor_spec(s, spec));
+	if (c->e->run_program_fd && ctr_runtime_is_ours(c))
+		give_fd_as(s, c->e->run_program_fd, CTR_FD_PROGRAM, "program");
 	attach_pending(s, spec);
 	for (size_t i = 0; i < s->n_fds; i++) {
 		fds[i] = (struct spawn_fd){ s->fds[i].from, s->fds[i].to };

@@ -20,6 +20,7 @@
 #include "engine/monlink.h"
 #include "catalog/netmgr.h"
 #include "catalog/volume.h"
+#include "sys/mount.h"
 
 #define DEFER_THREADS 2
 #define NETNS_POOL 4 /* namespaces made ahead */
@@ -169,9 +170,21 @@ static es_err *open_roots(struct engine *e)
 	return NULL;
 }
 
+/* See "The program file" in doc/format/runtime-state.md. */
+static es_err *open_program(const char *path, int *ret_fd)
+{
+	es_autoclose int fd = -1;
+
+	ES_TRY(mount_clone(AT_FDCWD, path, false, &fd));
+	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
 static es_err *find_programs(struct engine *e)
 {
 	ES_TRY(file_companion("estiba-run", &e->run_program));
+	es_err_drop(open_program(e->run_program, &e->run_program_fd)); /* it then helps itself */
 	ES_TRY(file_companion("estiba-mon", &e->mon_program));
 	ES_TRY(file_companion("estiba-layer", &e->layer_program));
 	return file_companion("estiba-seccomp", &e->seccomp_program);
@@ -311,6 +324,8 @@ void engine_close(struct engine *e)
 	cgroup_prune(&e->cgroups, ENGINE_CGROUP);
 	cgroup_host_done(&e->cgroups);
 	es_close(e->exec_root_fd);
+	if (e->run_program_fd)
+		es_close(e->run_program_fd);
 	arena_free(e->cfg_arena);
 	free(e->run_program);
 	free(e->mon_program);

@@ -36,6 +36,7 @@ struct engine {
 	int exec_root_fd;
 	char id[37];        /* UUID text */
 	char *run_program;  /* estiba-run */
+	int run_program_fd; /* that on a read-only mount, so that it need not look for one itself; 0: cannot be had */
 	char *mon_program;  /* estiba-mon */
 	char *layer_program;
 	char *seccomp_program;

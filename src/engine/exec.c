@@ -453,16 +453,25 @@ static es_err *spawn(struct exec *x, struct arena *a, const char *detach_keys, i
 		.fd = CTR_FD_MORE, .in = req->attach_stdin, .out = req->attach_stdout, .err = req->attach_stderr,
 		.detach_keys = str_empty(detach_keys) ? req->detach_keys : detach_keys, .head = { .p = head, .n = head_len },
 	};
-	const struct spawn_fd fd = { client_fd, CTR_FD_MORE };
+	struct mon_fd program = { CTR_FD_PROGRAM, "program" };
+	bool with_program = e->run_program_fd && ctr_runtime_is_ours(x->c);
+	struct spawn_fd fds[2];
+	size_t n_fds = 0;
 	struct mon_spec spec = {
 		.version = MON_VERSION, .kind = "exec", .id = x->id, .container_id = x->c->id, .runtime = ctr_runtime_path(x->c),
 		.tty = req->tty, .open_stdin = req->attach_stdin, .stdin_once = true,
 		.attach = { .items = &attach, .n = client_fd >= 0, .set = true },
+		.fds = { .items = &program, .n = with_program, .set = with_program },
 	};
+
+	if (client_fd >= 0)
+		fds[n_fds++] = (struct spawn_fd){ client_fd, CTR_FD_MORE };
+	if (with_program)
+		fds[n_fds++] = (struct spawn_fd){ e->run_program_fd, CTR_FD_PROGRAM };
 
 	spec.runtime_args = strv_arena_add(a, strv_arena_add(a, NULL, "--root"), arena_printf(a, "%s/run", e->cfg->exec_root));
 	ES_TRY(write_process(x, a, dir, &spec));
-	return monlink_spawn(e, a, x->run_dirfd, &spec, &fd, client_fd >= 0, report);
+	return monlink_spawn(e, a, x->run_dirfd, &spec, fds, n_fds, report);
 }
 
 /* Docker's stream for what could not be started: one frame on standard output, or raw with a tty. */

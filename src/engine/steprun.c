@@ -182,12 +182,12 @@ static es_err *make_pipes(struct steprun *r)
 static void runtime_quietly(struct engine *e, const char *const *more)
 {
 	es_autofree char *root = es_xasprintf("%s/run", e->cfg->exec_root);
-	const char *argv[8] = { "estiba-run", "--root", root };
+	const char *argv[8] = { e->run_program, "--root", root };
 	int status;
 
 	for (size_t i = 0; more[i] && i < 4; i++)
 		argv[3 + i] = more[i];
-	es_err_drop(spawn_wait(&(struct spawn){ .path = e->run_program, .argv = argv }, &status));
+	es_err_drop(spawn_wait(&(struct spawn){ .path = e->run_program, .program_fd = e->run_program_fd, .argv = argv }, &status));
 }
 
 static void kill_step(struct steprun *r)
@@ -199,7 +199,7 @@ static es_err *start(struct steprun *r)
 {
 	es_autofree char *root = es_xasprintf("%s/run", r->e->cfg->exec_root);
 	es_autofree char *bundle = es_xasprintf("%s/%s", r->e->cfg->exec_root, r->bundle);
-	const char *argv[] = { "estiba-run", "--root", root, "--log", "/proc/self/fd/4", "--log-format", "json",
+	const char *argv[] = { r->e->run_program, "--root", root, "--log", "/proc/self/fd/4", "--log-format", "json",
 			       "--cgroup-manager", r->e->cfg->systemd_cgroup ? "systemd" : "cgroupfs", "run", "--bundle", bundle, r->step->id, NULL };
 	struct spawn_fd *fds = ARENA_ARRAY(r->a, struct spawn_fd, r->s.n_fds + 6);
 	size_t n = 0;
@@ -215,7 +215,7 @@ static es_err *start(struct steprun *r)
 		fds[n++] = (struct spawn_fd){ r->s.seccomp_fd, CTR_FD_SECCOMP };
 	for (size_t i = 0; i < r->s.n_fds; i++)
 		fds[n++] = (struct spawn_fd){ r->s.fds[i].from, r->s.fds[i].to };
-	ES_TRY(spawn_start(&(struct spawn){ .path = r->e->run_program, .argv = argv, .fds = fds, .n_fds = n }, &pid, &r->pidfd));
+	ES_TRY(spawn_start(&(struct spawn){ .path = r->e->run_program, .program_fd = r->e->run_program_fd, .argv = argv, .fds = fds, .n_fds = n }, &pid, &r->pidfd));
 	es_close(ES_TAKE_FD(r->out[1]));
 	es_close(ES_TAKE_FD(r->err[1]));
 	return NULL;

@@ -171,9 +171,18 @@ static int free_number(const struct launch_fds *f)
 	return number;
 }
 
+/* 0: none was given. */
+static int program_fd(const struct mon_spec *spec)
+{
+	FIELD_LIST_EACH(struct mon_fd, row, &spec->fds)
+		if (str_eq(row->use, "program"))
+			return row->fd;
+	return 0;
+}
+
 static es_err *spawn(struct launch *l, const int stdio[3], struct launch_fds *f, bool terminal, const char *process)
 {
-	struct spawn s = { .path = l->spec->runtime, .argv = l->argv, .env = environ, .fds = f->rows };
+	struct spawn s = { .path = l->spec->runtime, .program_fd = program_fd(l->spec), .argv = l->argv, .env = environ, .fds = f->rows };
 	int log_number;
 
 	if (l->verb == LAUNCH_RUN)

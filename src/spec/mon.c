@@ -5,7 +5,7 @@
 static const char *const kinds[] = { "container", "exec", NULL };
 static const char *const drivers[] = { "", "json-file", "none", NULL };
 static const char *const policies[] = { "", "no", "on-failure", "always", "unless-stopped", NULL };
-static const char *const uses[] = { "rootfs", "mount", "runtime", "hold", NULL };
+static const char *const uses[] = { "rootfs", "mount", "runtime", "program", "hold", NULL };
 
 static const struct field log_rows[] = {
 	F_ENUM(struct mon_log, driver, "driver", FIELD_OMIT_EMPTY, drivers),

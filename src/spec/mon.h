@@ -59,7 +59,8 @@ struct mon_attach {
 struct mon_fd {
 	int32_t fd;
 	/* "rootfs", "mount": detached mounts; every start gets a fresh clone of them under the same number. "runtime": every `run`
-	 * inherits it under the same number, rewound (network namespace, seccomp filter). "hold": open until the end. */
+	 * inherits it under the same number, rewound (network namespace, seccomp filter). "program": the runtime itself, executed
+	 * instead of its path. "hold": open until the end. */
 	const char *use;
 };
 

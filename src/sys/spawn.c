@@ -16,6 +16,7 @@
 struct spawn_child {
 	const struct spawn *s;
 	int *moved; /* room for one number per descriptor */
+	int program;
 	int errnum;
 	const char *step; /* what failed */
 };
@@ -44,6 +45,11 @@ static int arrange_fds(struct spawn_child *c)
 			return failed(c, "duplicate descriptor");
 		if (s->fds[i].to < 3)
 			std[s->fds[i].to] = true;
+	}
+	if (s->program_fd) {
+		c->program = fcntl(s->program_fd, F_DUPFD_CLOEXEC, high + 1);
+		if (c->program < 0)
+			return failed(c, "duplicate descriptor");
 	}
 	if (!std[0] || !std[1] || !std[2]) {
 		int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -84,7 +90,10 @@ static int child(void *arg)
 	if (rc)
 		return rc;
 	clone_default_signals();
-	execve(s->path, (char *const *)(uintptr_t)argv, s->env ? s->env : no_env);
+	if (s->program_fd)
+		syscall(SYS_execveat, c->program, "", argv, s->env ? s->env : no_env, AT_EMPTY_PATH);
+	else
+		execve(s->path, (char *const *)(uintptr_t)argv, s->env ? s->env : no_env);
 	return failed(c, "exec");
 }
 

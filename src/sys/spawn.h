@@ -15,6 +15,7 @@ struct spawn_fd {
 /* Everything is borrowed for the length of the call. Zeroed members mean "not asked for". */
 struct spawn {
 	const char *path;       /* of the program; not searched in $PATH */
+	int program_fd;         /* the program itself, PATH is then its name only; 0: PATH */
 	const char *const *argv; /* NULL-terminated; NULL: { path } */
 	char *const *env;       /* NULL-terminated; NULL: empty */
 	const struct spawn_fd *fds; /* the only descriptors it gets; 0, 1, 2 not named here are /dev/null */

@@ -47,6 +47,21 @@ static void only_named_fds(void)
 	close(stray);
 }
 
+/* PATH is the name only, and no target number overwrites the program. */
+static void program_by_descriptor(void)
+{
+	const char *argv[] = { "sh", "-c", "[ \"$(readlink /proc/$$/fd/9)\" = /dev/zero ]", NULL };
+	int program = open("/bin/sh", O_RDONLY | O_CLOEXEC), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), status;
+	struct spawn_fd fds[] = { { zero, 9 } };
+
+	CHECK(dup2(program, 9) == 9);
+	CHECK_OK(spawn_wait(&(struct spawn){ .path = "/nowhere", .program_fd = 9, .argv = argv, .fds = fds, .n_fds = 1 }, &status));
+	CHECK_INT(status, 0);
+	close(9);
+	close(zero);
+	close(program);
+}
+
 static void swapped_fds(void)
 {
 	const char *argv[] = { "sh", "-c", "[ \"$(readlink /proc/$$/fd/8)\" = /dev/zero ] && [ \"$(readlink /proc/$$/fd/9)\" = /dev/full ]", NULL };
@@ -117,6 +132,6 @@ static void proof_of_identity(void)
 	CHECK_ERR(pidfd_of(0x3fffff, &fd), "no process");
 }
 
-CHECK_MAIN(TEST(only_named_fds), TEST(swapped_fds), TEST(environment_and_cwd), TEST(exit_status_and_signal),
+CHECK_MAIN(TEST(only_named_fds), TEST(program_by_descriptor), TEST(swapped_fds), TEST(environment_and_cwd), TEST(exit_status_and_signal),
 	   TEST(ignored_signals_are_not_inherited),
 	   TEST(exec_failure_is_told), TEST(proof_of_identity))
