@@ -47,7 +47,7 @@ static const struct row {
 	{ OF_EXEC, "no-new-privs", 0, FLAG, AT(no_new_privs), "set no_new_privs" },
 	{ OF_EXEC, "cap", 'c', LIST, AT(caps), "add a capability" },
 	{ OF_EXEC, "ignore-paused", 0, FLAG, AT(ignore_paused), "even when the container is paused" },
-	{ OF_EXEC, "cgroup", 0, TEXT, AT(cgroup), "group below the container's to run in" },
+	{ OF_EXEC, "cgroup", 0, LIST, AT(cgroups), "[CONTROLLER,...:]PATH, the group below the container's to run in" },
 	{ OF_KILL, "all", 'a', FLAG, AT(all), "every process of the container" },
 	{ OF_DELETE, "force", 'f', FLAG, AT(force), "kill it first" },
 	{ OF_LIST | OF_PS, "format", 'f', TEXT, AT(format), "table or json" },

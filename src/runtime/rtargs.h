@@ -12,10 +12,10 @@ struct rtargs {
 	const char *root, *log, *log_format, *rootless, *cgroup_manager, *criu;
 	bool debug, systemd_cgroup, help, version;
 	/* of commands */
-	const char *bundle, *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *process_label, *format, *resources, *cgroup, *interval;
+	const char *bundle, *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *process_label, *format, *resources, *interval;
 	bool detach, keep, no_subreaper, no_pivot, no_new_keyring, tty, no_new_privs, ignore_paused, all, force, quiet, spec_rootless, stats;
 	int64_t preserve_fds;
-	char **env, **caps, **gids;
+	char **env, **caps, **gids, **cgroups;
 	/* update */
 	const char *memory, *memory_reservation, *memory_swap, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share, *cpu_rt_period,
 		*cpu_rt_runtime, *cpuset_cpus, *cpuset_mems, *pids_limit, *blkio_weight, *cpu_idle;

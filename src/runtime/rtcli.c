@@ -152,7 +152,7 @@ static es_err *cmd_exec(const struct rtargs *a, int *ret_code)
 	struct rtexec_options o = {
 		.root = a->root, .process_file = a->process, .env = a->env, .caps = a->caps, .gids = a->gids, .cwd = a->cwd,
 		.user = a->user, .apparmor = a->apparmor, .label = a->process_label, .tty = a->tty, .no_new_privs = a->no_new_privs,
-		.ignore_paused = a->ignore_paused, .cgroup = a->cgroup, .console_socket = a->console_socket, .pid_file = a->pid_file,
+		.ignore_paused = a->ignore_paused, .cgroups = a->cgroups, .console_socket = a->console_socket, .pid_file = a->pid_file,
 		.preserve_fds = (int)a->preserve_fds,
 	};
 	es_autoclose int pidfd = -1, console = -1;
@@ -634,5 +634,6 @@ int rtcli_main(int argc, char **argv)
 	strv_free(a.env);
 	strv_free(a.caps);
 	strv_free(a.gids);
+	strv_free(a.cgroups);
 	return code;
 }

@@ -280,6 +280,7 @@ static es_err *clone_init(struct creation *c)
 	};
 	int v2 = born_in_cgroup(c) ? cgroup_v2_fd(c->cgroup) : -1;
 
+	c->in.join_cgroup = c->cgroup && !c->state.unit && cgroup_joins_itself(c->cgroup);
 	if (v2 >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)v2;
@@ -311,7 +312,7 @@ static int join_cgroup(struct creation *c, const char **ret_mount)
 {
 	int errnum = 0;
 
-	if (c->cgroup && !born_in_cgroup(c))
+	if (c->cgroup && !born_in_cgroup(c) && !c->in.join_cgroup)
 		errnum = cgroup_join_quiet(c->cgroup, c->pid, ret_mount);
 	if (c->state.unit && (errnum == EACCES || errnum == EPERM || (!errnum && c->cgroup_host.mode == CGROUP_HYBRID)))
 		errnum = rtscope_attach(&c->scope, c->pid);
@@ -366,8 +367,8 @@ static es_err *outer_hooks(struct creation *c)
 	es_autofree char *json = rtstate_oci_json(&c->state, "creating", c->pid);
 	char done = RTINIT_HOOKED;
 
-	ES_TRY(rthook_run(&h->prestart, "prestart", json, c->state.bundle));
-	ES_TRY(rthook_run(&h->create_runtime, "createRuntime", json, c->state.bundle));
+	ES_TRY(rthook_run(&h->prestart, "prestart", json, NULL, c->state.bundle));
+	ES_TRY(rthook_run(&h->create_runtime, "createRuntime", json, NULL, c->state.bundle));
 	return file_write_all(c->down[1], &done, 1);
 }
 

@@ -57,6 +57,8 @@ static es_err *become_child(struct joining *j)
 	for (size_t i = 0; i < ES_N(j->parents); i++) /* with them open we would not see that the parent is gone */
 		close(j->parents[i]);
 	ES_TRY(rtproc_seal_fds(&j->proc));
+	if (j->cgroup && cgroup_joins_itself(j->cgroup))
+		ES_TRY(cgroup_join_itself(j->cgroup));
 	if (syscall(SYS_setsid) < 0)
 		return es_err_sys(errno, "setsid");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* others in the container must not look into us */
@@ -64,7 +66,9 @@ static es_err *become_child(struct joining *j)
 	ES_TRY(rtproc_limits(&j->proc, j->host_proc));
 	if (file_read_some(j->hear, &go, 1) != 1)
 		return es_err_new(ES_E_CANCELLED, "the runtime went away");
-	if (cpus)
+	if (!cpus)
+		rtproc_run_anywhere(0);
+	else
 		ES_TRY(rtproc_run_on(cpus->final, "process.execCPUAffinity.final"));
 	ES_TRY(ns_join_of(j->init, j->ns));
 	if (j->ns & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
@@ -196,26 +200,15 @@ static es_err *load(struct joining *j)
 	return make_process(j);
 }
 
-/* The container's group, or the one below it that --cgroup names, which must be there in every hierarchy. */
-static es_err *find_cgroup(struct joining *j)
+/* --cgroup: "PATH" for all hierarchies, "CONTROLLER,...:PATH" for those of v1 controllers. */
+static es_err *descend(struct joining *j, const char *word)
 {
-	const char *below = j->o->cgroup;
+	const char *colon = strchr(word, ':');
+	es_autofree char *controllers = colon ? es_xstrndup(word, (size_t)(colon - word)) : NULL;
 
-	if (str_empty(j->state.cgroup)) /* made without one */
-		return str_empty(below) ? NULL : es_err_new(ES_E_UNSUPPORTED, "--cgroup %s: the container has no cgroup", below);
-	if (str_empty(below))
-		return cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup);
-	if (strchr(below, ':'))
-		return es_err_new(ES_E_UNSUPPORTED, "--cgroup %s: a path for single controllers is not supported", below);
-	ES_TRY(cgroup_open(&j->cgroup_host, arena_printf(j->a, "%s/%s", j->state.cgroup, below), &j->cgroup));
-	for (size_t i = 0; i < j->cgroup_host.n; i++) {
-		const char *names = j->cgroup_host.hier[i].controllers;
-		es_autofree char *first = es_xstrndup(names, strcspn(names, ","));
-
-		if (cgroup_dir_fd(j->cgroup, first) < 0)
-			return es_err_new(ES_E_NOT_FOUND, "no cgroup %s below %s", cgroup_path(j->cgroup), j->cgroup_host.hier[i].mount);
-	}
-	return NULL;
+	if (!j->cgroup)
+		return es_err_new(ES_E_UNSUPPORTED, "--cgroup %s: the container has no cgroup", word);
+	return es_err_in(cgroup_descend(j->cgroup, controllers, colon ? colon + 1 : word), "--cgroup %s", word);
 }
 
 static es_err *find_container(struct joining *j)
@@ -228,9 +221,12 @@ static es_err *find_container(struct joining *j)
 	}
 	ES_TRY(err);
 	ES_TRY(cgroup_host_load(&j->cgroup_host));
-	ES_TRY(find_cgroup(j));
+	if (!str_empty(j->state.cgroup)) /* else made without one */
+		ES_TRY(cgroup_open(&j->cgroup_host, j->state.cgroup, &j->cgroup));
 	if (!j->o->ignore_paused && j->cgroup && cgroup_is_frozen(j->cgroup))
 		return es_err_new(ES_E_CONFLICT, "cannot exec in a paused container (use --ignore-paused to override)");
+	for (char **c = j->o->cgroups; c && *c; c++)
+		ES_TRY(descend(j, *c));
 	for (char **n = j->state.namespaces; n && *n; n++) {
 		int kind = ns_kind_of(*n);
 
@@ -291,8 +287,7 @@ static es_err *start(struct joining *j)
 		.pidfd = (uint64_t)(uintptr_t)&j->pidfd,
 		.exit_signal = SIGCHLD,
 	};
-	int v2 = j->cgroup ? cgroup_v2_fd(j->cgroup) : -1, errnum = 0;
-	const char *mount = "";
+	int v2 = j->cgroup ? cgroup_v2_fd(j->cgroup) : -1;
 	char go = 'g';
 
 	if (v2 >= 0) {
@@ -303,21 +298,16 @@ static es_err *start(struct joining *j)
 		ES_TRY(rtproc_run_on(j->process.exec_cpu_affinity->initial, "process.execCPUAffinity.initial"));
 	ES_TRY(ns_join_of(j->init, j->ns_by_parent));
 	j->pid = clone_call(&args, &j->stack, child, j);
-	if (j->pid == -EBUSY && v2 >= 0 && str_empty(j->o->cgroup))
+	if (j->pid == -EBUSY && v2 >= 0 && !j->o->cgroups)
 		ES_TRY(clone_beside_init(j, &args));
 	if (j->pid < 0)
 		return es_err_sys(-j->pid, "clone into the container");
 	close(j->up[1]);
 	close(j->down[0]);
 	j->up[1] = j->down[0] = -1;
-	if (j->cgroup && v2 < 0)
-		errnum = cgroup_join_quiet(j->cgroup, j->pid, &mount);
-	if (errnum) {
-		stop_child(j);
-		return es_err_sys(errnum, "join cgroup %s: %s", mount, j->state.cgroup);
-	}
 	if (write(j->down[1], &go, 1) != 1 && errno != EPIPE) { /* EPIPE: it has ended, and says why */
-		errnum = errno;
+		int errnum = errno;
+
 		stop_child(j);
 		return es_err_sys(errnum, "let the process go on");
 	}

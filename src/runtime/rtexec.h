@@ -11,7 +11,7 @@ struct rtexec_options {
 	const char *root, *id;
 	const char *process_file; /* process.json; NULL: the container's process with what follows */
 	char **args, **env, **caps, **gids;
-	const char *cgroup; /* a group below the container's; NULL: that itself */
+	char **cgroups; /* "[CONTROLLER,...:]PATH", groups below the container's; NULL: that itself */
 	const char *cwd, *user, *apparmor, *label; /* NULL: the container's */
 	bool tty, no_new_privs, ignore_paused;
 	const char *console_socket, *pid_file; /* NULL: none */

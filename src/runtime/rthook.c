@@ -45,10 +45,10 @@ static int timeout_ms(const struct oci_hook *h)
 	return h->timeout.v > INT_MAX / 1000 ? INT_MAX : (int)h->timeout.v * 1000;
 }
 
-static es_err *run_one(const struct oci_hook *h, const char *state_json, const char *cwd)
+static es_err *run_one(const struct oci_hook *h, const char *state_json, char *const *env, const char *cwd)
 {
 	es_autoclose int in = -1, out = -1, pidfd = -1;
-	struct spawn s = { .path = h->path, .argv = (const char *const *)h->args, .env = h->env, .cwd = cwd };
+	struct spawn s = { .path = h->path, .argv = (const char *const *)h->args, .env = h->env ? h->env : env, .cwd = cwd };
 	struct spawn_fd fds[3];
 	es_autofree char *text = NULL;
 	es_err *err;
@@ -79,12 +79,12 @@ static es_err *run_one(const struct oci_hook *h, const char *state_json, const c
 	return es_err_new(ES_E_SYSTEM, "%s: exit status %d, output: %s", h->path, WEXITSTATUS(status), text);
 }
 
-es_err *rthook_run(const struct field_list *hooks, const char *stage, const char *state_json, const char *cwd)
+es_err *rthook_run(const struct field_list *hooks, const char *stage, const char *state_json, char *const *env, const char *cwd)
 {
 	size_t i = 0;
 
 	FIELD_LIST_EACH(const struct oci_hook, h, hooks)
-		ES_TRY(es_err_in(run_one(h, state_json, cwd), "error running %s hook #%zu", stage, i++));
+		ES_TRY(es_err_in(run_one(h, state_json, env, cwd), "error running %s hook #%zu", stage, i++));
 	return NULL;
 }
 
@@ -93,5 +93,5 @@ void rthook_run_lenient(const struct field_list *hooks, const char *stage, const
 	size_t i = 0;
 
 	FIELD_LIST_EACH(const struct oci_hook, h, hooks)
-		log_err(run_one(h, state_json, cwd), "%s hook #%zu", stage, i++);
+		log_err(run_one(h, state_json, NULL, cwd), "%s hook #%zu", stage, i++);
 }

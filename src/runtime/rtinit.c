@@ -3,6 +3,7 @@
 #include "runtime/rtinit.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -29,6 +30,7 @@ struct work {
 	int root;
 	struct rtmount_ctx mounts;
 	char *command;
+	int fifo; /* O_PATH; -1: none to wait for */
 };
 
 static es_err *hear(struct rtinit *in, char word)
@@ -61,6 +63,11 @@ static es_err *seal_fds(struct work *w)
 	return rtproc_seal_fds(&w->in->proc);
 }
 
+static es_err *join_cgroup(struct work *w)
+{
+	return w->in->join_cgroup ? cgroup_join_itself(w->in->cgroup) : NULL;
+}
+
 /* The parent attaches us to our cgroups and maps our ids meanwhile; whatever needs either waits here first. */
 static es_err *need_go(void *arg)
 {
@@ -71,6 +78,7 @@ static es_err *need_go(void *arg)
 		return NULL;
 	ES_TRY(hear(in, RTINIT_GO));
 	in->went = true;
+	rtproc_run_anywhere(0);
 	if (in->new_cgroup_ns && syscall(SYS_unshare, CLONE_NEWCGROUP) < 0)
 		return es_err_sys(errno, "new cgroup namespace");
 	return NULL;
@@ -239,11 +247,12 @@ static es_err *make_masks(struct work *w)
 
 /* Runs in the container's namespaces: STATUS is what the specification says the state is at that stage, the process id the one that
  * is seen there. */
-static es_err *inner_hooks(struct work *w, const struct field_list *list, const char *stage, const char *status, const char *cwd)
+static es_err *inner_hooks(struct work *w, const struct field_list *list, const char *stage, const char *status,
+			   char *const *env, const char *cwd)
 {
 	es_autofree char *json = list->n ? rtstate_oci_json(w->in->state, status, (pid_t)syscall(SYS_getpid)) : NULL;
 
-	return rthook_run(list, stage, json, cwd);
+	return rthook_run(list, stage, json, env, cwd);
 }
 
 static es_err *hooks(struct work *w)
@@ -257,7 +266,7 @@ static es_err *hooks(struct work *w)
 		ES_TRY(say(w->in, RTINIT_HOOKS));
 		ES_TRY(hear(w->in, RTINIT_HOOKED));
 	}
-	return inner_hooks(w, &h->create_container, "createContainer", "creating", w->in->rootfs);
+	return inner_hooks(w, &h->create_container, "createContainer", "creating", NULL, w->in->rootfs);
 }
 
 /* mkdir -p, as runc does: images name working directories that do not exist. */
@@ -313,10 +322,45 @@ static es_err *own_stdio(struct work *w)
 	return rtproc_own_stdio(&w->in->proc);
 }
 
+static void close_between(int first, int last)
+{
+	if (first <= last)
+		syscall(SYS_close_range, (unsigned)first, (unsigned)last, 0u);
+}
+
+/* Until `start` the process may wait for long, in a pid namespace that it may share with others: what is of the host is closed now,
+ * for good, and before a filter could forbid it. What stays is the container's procfs, the way to our parent, and the fifo. */
+static es_err *drop_fds(struct work *w)
+{
+	struct rtinit *in = w->in;
+	int keep[] = { w->proc, in->up, -1, in->proc.lsm_fd, in->proc.notify ? in->down : -1 }, from = 3 + in->proc.preserve_fds;
+
+	if (!in->wait_for_start)
+		return NULL; /* exec is near */
+	ES_TRY(need_go(w));
+	w->fifo = keep[2] = openat(in->state_dir, RTSTATE_FIFO, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (w->fifo < 0)
+		return es_err_sys(errno, "open " RTSTATE_FIFO);
+	for (;;) {
+		int next = -1;
+
+		for (size_t i = 0; i < ES_N(keep); i++)
+			if (keep[i] >= from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			break;
+		close_between(from, next - 1);
+		from = next + 1;
+	}
+	close_between(from, INT_MAX);
+	return NULL;
+}
+
 /* The write end opens when `start` opens the other; we keep it until exec closes it, or tell there why exec failed. */
 static es_err *wait_for_start(struct work *w, int *ret_fifo)
 {
 	struct rtinit *in = w->in;
+	char name[32];
 
 	if (!in->wait_for_start)
 		return NULL;
@@ -324,7 +368,8 @@ static es_err *wait_for_start(struct work *w, int *ret_fifo)
 	ES_TRY(say(in, RTINIT_CREATED));
 	es_close(in->up);
 	in->up = -1;
-	*ret_fifo = openat(in->state_dir, RTSTATE_FIFO, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(name, sizeof name, "self/fd/%d", w->fifo);
+	*ret_fifo = openat(w->proc, name, O_WRONLY | O_CLOEXEC);
 	if (*ret_fifo < 0)
 		return es_err_sys(errno, "wait for start");
 	return NULL;
@@ -334,7 +379,7 @@ static es_err *start_hooks(struct work *w)
 {
 	const struct oci_hooks *h = w->in->spec->hooks;
 
-	return h ? inner_hooks(w, &h->start_container, "startContainer", "created", NULL) : NULL;
+	return h ? inner_hooks(w, &h->start_container, "startContainer", "created", w->in->proc.env, NULL) : NULL;
 }
 
 static es_err *become(struct work *w)
@@ -350,6 +395,7 @@ static const struct step {
 	es_err *(*go)(struct work *w);
 } steps[] = {
 	{ NULL, seal_fds },
+	{ NULL, join_cgroup },
 	{ "namespaces", enter_namespaces },
 	{ "private procfs", open_proc },
 	{ NULL, time_offsets },
@@ -369,6 +415,7 @@ static const struct step {
 	{ "root file system", root_attributes },
 	{ NULL, set_personality },
 	{ NULL, own_stdio },
+	{ NULL, drop_fds },
 	{ NULL, become },
 };
 
@@ -397,7 +444,7 @@ static es_err *run(struct work *w)
 int rtinit_main(void *arg)
 {
 	struct rtinit *in = arg;
-	struct work w = { .in = in, .proc = -1, .root = -1 };
+	struct work w = { .in = in, .proc = -1, .root = -1, .fifo = -1 };
 
 	for (size_t i = 0; i < ES_N(in->parents); i++) /* with a copy of its writing end we would not see that the parent is gone */
 		close(in->parents[i]);

@@ -40,6 +40,7 @@ struct rtinit {
 	bool wait_for_start;
 	const struct cgroup_host *cgroup_host;
 	const struct cgroup *cgroup;
+	bool join_cgroup;         /* the child does it, before anything else; else the parent has */
 	uint64_t new_ns;          /* CLONE_NEW* flags it was born with */
 	bool new_cgroup_ns, new_time_ns;
 	int join[NS_N];           /* descriptors of namespaces to enter, -1: none; pid was joined by the parent */

@@ -86,10 +86,29 @@ static es_err *prepare_label(struct arena *a, struct rtproc *r)
 	return NULL;
 }
 
+/* Of several values of one name the last holds, at the place of the first: C libraries would read the first. */
+static char **env_once(struct arena *a, char *const *env)
+{
+	size_t n = env ? strv_len(env) : 0, at = 0;
+	char **out = ARENA_ARRAY(a, char *, n + 1);
+	size_t *len = ARENA_ARRAY(a, size_t, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t name = strcspn(env[i], "="), k = 0;
+
+		while (k < at && (len[k] != name || memcmp(out[k], env[i], name) != 0))
+			k++;
+		if (k == at)
+			len[at++] = name;
+		out[k] = arena_strdup(a, env[i]);
+	}
+	return out;
+}
+
 es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,
 		       struct rtproc *ret)
 {
-	struct rtproc r = { .p = p, .lsm_fd = -1, .listener = -1, .env = strv_arena_dup(a, p->env) };
+	struct rtproc r = { .p = p, .lsm_fd = -1, .listener = -1, .env = env_once(a, p->env) };
 	const struct oci_seccomp *sc = container->linux_ ? container->linux_->seccomp : NULL;
 
 	prepare_caps(p->capabilities, &r);
@@ -243,6 +262,14 @@ es_err *rtproc_run_on(const char *list, const char *field)
 	if (syscall(SYS_sched_setaffinity, 0, sizeof set, &set) < 0)
 		return es_err_sys(errno, "%s: \"%s\"", field, list);
 	return NULL;
+}
+
+void rtproc_run_anywhere(pid_t pid)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof all);
+	(void)syscall(SYS_sched_setaffinity, pid, sizeof all, &all); /* refused: it stays where the caller runs */
 }
 
 es_err *rtproc_limits(struct rtproc *r, int proc)

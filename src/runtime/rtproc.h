@@ -32,6 +32,8 @@ struct rtproc {
 
 /* Run the caller on the processors of LIST ("0-3,7"); NULL or "" changes nothing. FIELD is its JSON path. */
 es_err *rtproc_run_on(const char *list, const char *field) ES_CHECKED;
+/* PID (0: the caller) may run on all processors that its cgroup has, wherever the runtime was told to run. */
+void rtproc_run_anywhere(pid_t pid);
 
 /* CONTAINER is the container's config (its seccomp profile and label hold for exec too); P the process. */
 es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const struct oci_process *p,

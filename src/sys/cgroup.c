@@ -28,7 +28,7 @@ struct cgroup {
 	const struct cgroup_host *host;
 	char *path;
 	int dir[CGROUP_HIER_MAX]; /* -1: not there */
-	int procs[CGROUP_HIER_MAX]; /* cgroup.procs for writing; -1: not opened */
+	int tasks[CGROUP_HIER_MAX]; /* v1: tasks, for writing; -1: not opened */
 	bool made[CGROUP_HIER_MAX]; /* by cgroup_create(), else found */
 };
 
@@ -156,7 +156,7 @@ static struct cgroup *group_new(const struct cgroup_host *host, const char *path
 	cg->host = host;
 	cg->path = es_xstrdup(path);
 	for (size_t i = 0; i < CGROUP_HIER_MAX; i++)
-		cg->dir[i] = cg->procs[i] = -1;
+		cg->dir[i] = cg->tasks[i] = -1;
 	return cg;
 }
 
@@ -166,7 +166,7 @@ void cgroup_free(struct cgroup *cg)
 		return;
 	for (size_t i = 0; i < CGROUP_HIER_MAX; i++) {
 		es_close(cg->dir[i]);
-		es_close(cg->procs[i]);
+		es_close(cg->tasks[i]);
 	}
 	free(cg->path);
 	free(cg);
@@ -311,10 +311,10 @@ es_err *cgroup_create(const struct cgroup_host *host, const char *path, struct c
 	for (size_t i = 0; i < host->n; i++) {
 		es_err *err = make_path_surely(&host->hier[i], path, &cg->dir[i], &cg->made[i]);
 
-		if (!err) {
-			cg->procs[i] = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
-			if (cg->procs[i] < 0)
-				err = es_err_sys(errno, "open cgroup.procs of %s%s", host->hier[i].mount, path);
+		if (!err && !host->hier[i].v2) {
+			cg->tasks[i] = openat(cg->dir[i], "tasks", O_WRONLY | O_CLOEXEC);
+			if (cg->tasks[i] < 0)
+				err = es_err_sys(errno, "open tasks of %s%s", host->hier[i].mount, path);
 		}
 		if (err) {
 			es_err_drop(cgroup_remove(cg));
@@ -409,6 +409,40 @@ char *cgroup_dir_path(const struct cgroup *cg, const char *controller)
 	return es_xasprintf("%s/%s", cg->host->hier[i].mount, below);
 }
 
+static es_err *descend(struct cgroup *cg, size_t i, const char *below)
+{
+	int fd = openat(cg->dir[i], below, CGROUP_DIR | O_NOFOLLOW);
+
+	if (fd < 0)
+		return es_err_sys(errno, "adding pid to cgroup %s/%s of %s", cg->path, below, cg->host->hier[i].mount);
+	es_close(cg->dir[i]);
+	cg->dir[i] = fd;
+	return NULL;
+}
+
+es_err *cgroup_descend(struct cgroup *cg, const char *controllers, const char *below)
+{
+	es_autostrv parts = strv_split(below, '/');
+	es_autostrv names = controllers ? strv_split(controllers, ',') : NULL;
+	bool wanted[CGROUP_HIER_MAX] = { false };
+
+	for (char **p = parts; p && *p; p++)
+		if (str_eq(*p, ".."))
+			return es_err_new(ES_E_INVALID, "bad sub cgroup path: %s", below);
+	for (char **c = names; c && *c; c++) {
+		int i = cgroup_is_v2(cg) ? -1 : hier_of(cg, *c);
+
+		if (i < 0)
+			return es_err_new(ES_E_INVALID, "unknown controller %s", *c);
+		wanted[i] = true;
+	}
+	below += strspn(below, "/");
+	for (size_t i = 0; *below && i < cg->host->n; i++)
+		if ((!controllers || wanted[i]) && cg->dir[i] >= 0)
+			ES_TRY(descend(cg, i, below));
+	return NULL;
+}
+
 es_err *cgroup_put(const struct cgroup *cg, const char *controller, const char *file, const char *text)
 {
 	int dir = cgroup_dir_fd(cg, controller);
@@ -456,22 +490,44 @@ int cgroup_join_quiet(const struct cgroup *cg, pid_t pid, const char **ret_mount
 	int n = snprintf(text, sizeof text, "%d", (int)pid);
 
 	for (size_t i = 0; i < cg->host->n; i++) {
-		int fd = cg->procs[i], errnum = 0;
+		int fd, errnum = 0;
 
 		if (cg->dir[i] < 0)
 			continue;
-		if (fd < 0)
-			fd = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+		fd = openat(cg->dir[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
 		if (fd < 0 || write(fd, text, (size_t)n) < 0)
 			errnum = errno;
-		if (fd != cg->procs[i])
-			es_close(fd);
+		es_close(fd);
 		if (errnum) {
 			*ret_mount = cg->host->hier[i].mount;
 			return errnum;
 		}
 	}
 	return 0;
+}
+
+bool cgroup_joins_itself(const struct cgroup *cg)
+{
+	return !cgroup_is_v2(cg);
+}
+
+es_err *cgroup_join_itself(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->host->n; i++) {
+		int fd = cg->tasks[i], errnum = 0;
+
+		if (cg->dir[i] < 0)
+			continue;
+		if (fd < 0)
+			fd = openat(cg->dir[i], "tasks", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) < 0)
+			errnum = errno;
+		if (fd != cg->tasks[i])
+			es_close(fd);
+		if (errnum)
+			return es_err_sys(errnum, "join cgroup %s: %s", cg->host->hier[i].mount, cg->path);
+	}
+	return NULL;
 }
 
 es_err *cgroup_join(const struct cgroup *cg, pid_t pid)

@@ -69,6 +69,9 @@ int cgroup_dir_fd(const struct cgroup *cg, const char *controller);
 /* Absolute path of that directory; NULL when not mounted. Heap. */
 char *cgroup_dir_path(const struct cgroup *cg, const char *controller);
 
+/* From the group in the v1 hierarchies of CONTROLLERS ("cpu,cpuacct"; NULL: in all) down to BELOW it, which must be there. */
+es_err *cgroup_descend(struct cgroup *cg, const char *controllers, const char *below) ES_CHECKED;
+
 /* Write TEXT into FILE. ES_E_UNSUPPORTED names the controller when it is not there. */
 es_err *cgroup_put(const struct cgroup *cg, const char *controller, const char *file, const char *text) ES_CHECKED;
 es_err *cgroup_put_i64(const struct cgroup *cg, const char *controller, const char *file, int64_t v) ES_CHECKED;
@@ -79,7 +82,12 @@ es_err *cgroup_get_i64(const struct cgroup *cg, const char *controller, const ch
 
 /* Put PID (0: the caller) into every hierarchy. */
 es_err *cgroup_join(const struct cgroup *cg, pid_t pid) ES_CHECKED;
-/* The same for a caller whose memory is in use by another process: allocates nothing, returns errno and where. */
+/* v1: whether a new process had better join by itself. Moving another one waits for all processors to pass a grace period of RCU
+ * (2 to 20 ms when nobody did so just before); a thread that moves itself does not wait (Linux 5.17). */
+bool cgroup_joins_itself(const struct cgroup *cg);
+/* The calling thread, the only one of its process, goes into every v1 hierarchy. */
+es_err *cgroup_join_itself(const struct cgroup *cg) ES_CHECKED;
+/* cgroup_join() for a caller whose memory is in use by another process: allocates nothing, returns errno and where. */
 int cgroup_join_quiet(const struct cgroup *cg, pid_t pid, const char **ret_mount);
 /* Waits until it is so. */
 es_err *cgroup_freeze(const struct cgroup *cg, bool on) ES_CHECKED;
