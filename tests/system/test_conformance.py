@@ -116,3 +116,61 @@ def test_ambient_capabilities(b):
     b.save()
     r = b.call("--log", b.path / "log", "run", "c")
     assert r.stdout.split()[1] == f"{1:016x}" and "can't raise ambient capability CAP_FOWNER" in (b.path / "log").read_text()
+
+
+def test_of_several_values_the_last_holds(b):
+    b.c["process"]["env"] = ["PATH=/bin", "A=1", "B=2", "A=3"]
+    assert b.sh("env | sort | grep -E '^[AB]='").split() == ["A=3", "B=2"]
+
+
+def test_start_hook_gets_the_environment_of_the_process(b):
+    """startContainer runs in the container; without an environment of its own it has the process's."""
+    out = "/tmp/seen"
+    (b.rootfs / "tmp").chmod(0o777)
+    b.c["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo $A > {out}; echo $B >> {out}"]}]}
+    b.c["process"]["env"] = ["PATH=/bin", "A=seen"]
+    b.sh("true")
+    assert (b.rootfs / "tmp/seen").read_text().split() == ["seen"]
+    b.c["hooks"]["startContainer"][0]["env"] = ["B=own"]
+    b.sh("true")
+    assert (b.rootfs / "tmp/seen").read_text().split() == ["own"]
+
+
+def test_created_container_holds_nothing_of_the_host(b):
+    """While it waits for start, perhaps in a pid namespace with others, its descriptors lead nowhere outside."""
+    b.c["process"]["args"] = ["true"]
+    b.save()
+    r = subprocess.run(b.argv("create", "--pid-file", "pid", "c"), cwd=b.path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    assert r.returncode == 0
+    pid = (b.path / "pid").read_text()
+    found = {os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
+    assert found - {"/dev/null", "/proc", "/"} == {str(b.root / "c/exec.fifo")}
+    assert b.call("start", "c").returncode == 0
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2 or len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_processors_of_the_runtime_are_not_the_containers(b):
+    one = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    b.prefix = one + b.prefix
+    line = "sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status"
+    want = open("/proc/1/status").read().split("Cpus_allowed_list:\t")[1].split("\n")[0]
+    assert b.sh(line).strip() == want
+    b.start()
+    assert b.call("exec", "c", "sh", "-c", line).stdout.strip() == want
+
+
+def test_exec_in_groups_of_single_controllers(b):
+    if b.prefix or not os.path.isdir("/sys/fs/cgroup/memory"):
+        assert b.start() and "unknown controller memory" in b.call("exec", "--cgroup", "memory:x", "c", "true").stderr
+        return
+    b.start()
+    place = [d for d in cgroup_dirs() if d.parent.name == "memory"][0] / "c/sub"
+    place.mkdir()
+    r = b.call("exec", "--cgroup", "memory:sub", "--cgroup", "pids:/", "c", "cat", "/proc/self/cgroup")
+    groups = {line.split(":")[1]: line.split(":")[2] for line in r.stdout.splitlines()}
+    assert groups["memory"] == "/sub" and groups["pids"] == "/"
+    for word, text in (("memory:none", "No such file"), ("what:/", "unknown controller what"), ("..", "bad sub cgroup path")):
+        r = b.call("exec", "--cgroup", word, "c", "true")
+        assert r.returncode == 255 and text in r.stderr, r.stderr
+    place.rmdir()
