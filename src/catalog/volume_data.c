@@ -51,7 +51,49 @@ static const char *next_name(DIR *d)
 	return NULL;
 }
 
-static es_err *add_size(int parent, const char *path, dev_t dev, unsigned depth, uint64_t *bytes)
+/* Blocks so far, and the files of several names that are among them: an open hash of inode numbers, at most half full. */
+struct tree_size {
+	dev_t dev;
+	uint64_t bytes;
+	ino_t *links; /* 0: free */
+	size_t n, cap;
+};
+
+static ino_t *link_slot(const struct tree_size *t, ino_t ino)
+{
+	size_t at = (size_t)(ino * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (t->cap - 1);
+
+	while (t->links[at] && t->links[at] != ino)
+		at = (at + 1) & (t->cap - 1);
+	return &t->links[at];
+}
+
+static bool is_counted(struct tree_size *t, const struct stat *st)
+{
+	ino_t *slot;
+
+	if (st->st_nlink < 2 || S_ISDIR(st->st_mode))
+		return false;
+	if (2 * (t->n + 1) > t->cap) {
+		struct tree_size grown = { .cap = t->cap ? 2 * t->cap : 64 };
+
+		grown.links = es_xcalloc(grown.cap, sizeof *grown.links);
+		for (size_t i = 0; i < t->cap; i++)
+			if (t->links[i])
+				*link_slot(&grown, t->links[i]) = t->links[i];
+		free(t->links);
+		t->links = grown.links;
+		t->cap = grown.cap;
+	}
+	slot = link_slot(t, st->st_ino);
+	if (*slot)
+		return true;
+	*slot = st->st_ino;
+	t->n++;
+	return false;
+}
+
+static es_err *add_size(int parent, const char *path, unsigned depth, struct tree_size *t)
 {
 	es_autodir *d = NULL;
 	const char *name;
@@ -62,23 +104,30 @@ static es_err *add_size(int parent, const char *path, dev_t dev, unsigned depth,
 	while ((name = next_name(d))) {
 		struct stat st;
 
-		if (fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
+		if (fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != t->dev)
 			continue; /* gone meanwhile, or a mount */
-		*bytes += (uint64_t)st.st_blocks * 512;
+		if (!is_counted(t, &st))
+			t->bytes += (uint64_t)st.st_blocks * 512;
 		if (S_ISDIR(st.st_mode))
-			ES_TRY(add_size(dirfd(d), name, dev, depth + 1, bytes));
+			ES_TRY(add_size(dirfd(d), name, depth + 1, t));
 	}
 	return NULL;
 }
 
 es_err *volume_tree_size(int at, const char *path, uint64_t *ret_bytes)
 {
+	struct tree_size t = { 0 };
 	struct stat st;
+	es_err *err;
 
 	if (fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return es_err_sys(errno, "stat %s", path);
-	*ret_bytes = 0;
-	return add_size(at, path, st.st_dev, 0, ret_bytes);
+	t.dev = st.st_dev;
+	err = add_size(at, path, 0, &t);
+	free(t.links);
+	if (!err)
+		*ret_bytes = t.bytes;
+	return err;
 }
 
 /* ---- mounts of their own ---- */

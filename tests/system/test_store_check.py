@@ -332,6 +332,17 @@ def test_beside_everything_else(d, image):
     d.estiba('builder', 'prune', '-af')
 
 
+def test_volume_takes_what_its_blocks_take(d, image):
+    """du is right: sparse files by their blocks, files of several names once, a hundred of them too."""
+    d.estiba('run', '--rm', '-v', 'blocks:/v', image, 'sh', '-ec', 'dd if=/dev/zero of=/v/a bs=1k count=100; ln /v/a /v/b; mkdir /v/d; ln /v/a /v/d/c; '
+             'dd if=/dev/zero of=/v/sparse bs=1k seek=5000 count=1; for i in $(seq 100); do echo $i >/v/d/$i; ln /v/d/$i /v/d/$i.too; done; sync')
+    volume, = [v for v in json.loads(d.api('GET', '/system/df')[1])['Volumes'] if v['Name'] == 'blocks']
+    root = data(d, 'volumes/blocks/_data')
+    files = {(s.st_dev, s.st_ino): s.st_blocks for p in root.rglob('*') for s in [os.lstat(p)]}
+    assert volume['UsageData']['Size'] == 512 * sum(files.values()) > 100 * 1024
+    d.estiba('volume', 'rm', 'blocks')
+
+
 @pytest.mark.parametrize('interval, goes', [('200ms', True), ('0s', False)])
 def test_garbage_goes_in_the_background(interval, goes):
     """The image of a container is removed, then the container: nobody removes its layer any more but the collector."""
