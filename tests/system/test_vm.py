@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def tell(tmp_path, story, kernel, *options):
+def tell(tmp_path, story, kernel, *options, limit=240):
     """Run tests/vm/STORY BIN TAR in a machine."""
     suite = {'6.12': 'trixie', '6.1': 'bookworm'}[kernel] + ('-peers' if '--peers' in options else '')
     if not (CACHE / f'kernel-{kernel}').exists() or not (CACHE / f'image-{suite}').exists():
@@ -36,8 +36,8 @@ def tell(tmp_path, story, kernel, *options):
             shutil.copy(path, tmp_path / 'lib')
     (tmp_path / 'bb.tar').write_bytes(busybox_tar())
     shutil.copy(ROOT / 'tests/vm' / story, tmp_path)
-    r = subprocess.run([ROOT / 'tests/vm/vm', 'run', '--kernel', kernel, *options, '--timeout', '240', '--ro', tmp_path, '--', 'sh',
-                        tmp_path / story, tmp_path, tmp_path / 'bb.tar'], capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
+    r = subprocess.run([ROOT / 'tests/vm/vm', 'run', '--kernel', kernel, *options, '--timeout', str(limit), '--ro', tmp_path, '--', 'sh',
+                        tmp_path / story, tmp_path, tmp_path / 'bb.tar'], capture_output=True, text=True, timeout=limit + 160, stdin=subprocess.DEVNULL)
     assert r.returncode == 0 and r.stdout.endswith('story told\n'), r.stdout[-4000:] + r.stderr[-2000:]
 
 
