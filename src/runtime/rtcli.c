@@ -195,7 +195,7 @@ static es_err *print_json(const struct json *v)
 
 static es_err *do_state(struct rtops *o, const struct rtargs *a)
 {
-	return print_json(rtops_json(o));
+	return print_json(rtops_json(o, false));
 }
 
 static es_err *cmd_state(const struct rtargs *a, int *ret_code)
@@ -296,7 +296,7 @@ static void print_table(char **cells)
 
 static void list_row(const struct rtops *o, char ***cells)
 {
-	const struct json *v = rtops_json(o);
+	const struct json *v = rtops_json(o, true);
 	char pid[24];
 
 	snprintf(pid, sizeof pid, "%lld", (long long)json_i64(json_get(v, "pid"), 0));
@@ -349,7 +349,7 @@ static es_err *cmd_list(const struct rtargs *a, int *ret_code)
 		}
 		if (as_json) {
 			es_buf_addc(&json, json.len ? ',' : '[');
-			json_write(&json, rtops_json(&o), 0);
+			json_write(&json, rtops_json(&o, true), 0);
 		} else if (a->quiet) {
 			puts(o.state.id);
 		} else {

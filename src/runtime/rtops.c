@@ -178,7 +178,7 @@ es_err *rtops_update(struct rtops *o, const struct oci_resources *r)
 	return rtcgroup_apply(o->cgroup, r, false);
 }
 
-struct json *rtops_json(const struct rtops *o)
+struct json *rtops_json(const struct rtops *o, bool with_owner)
 {
 	struct json *v = json_new_object(o->a), *notes = json_new_object(o->a);
 	struct passwd *pw = NULL;
@@ -196,8 +196,8 @@ struct json *rtops_json(const struct rtops *o)
 			json_set_str(o->a, notes, e->key, e->value);
 		json_set(o->a, v, "annotations", notes);
 	}
-	pw = o->state.uid == 0 ? NULL : getpwuid((uid_t)o->state.uid);
-	json_set_str(o->a, v, "owner", o->state.uid == 0 ? "root" : pw ? pw->pw_name : "");
+	pw = o->state.uid == 0 || !with_owner ? NULL : getpwuid((uid_t)o->state.uid);
+	json_set_str(o->a, v, "owner", !with_owner ? "" : o->state.uid == 0 ? "root" : pw ? pw->pw_name : "");
 	return v;
 }
 

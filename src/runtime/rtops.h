@@ -31,7 +31,7 @@ es_err *rtops_kill(struct rtops *o, int sig, bool all) ES_CHECKED;
 es_err *rtops_delete(struct rtops *o, bool force) ES_CHECKED;
 es_err *rtops_pause(struct rtops *o, bool on) ES_CHECKED;
 es_err *rtops_update(struct rtops *o, const struct oci_resources *r) ES_CHECKED;
-/* The object that `state` prints and `list --format json` has one of per container. */
-struct json *rtops_json(const struct rtops *o);
+/* The object that `state` prints (its owner is empty, as runc leaves it) and `list --format json` has one of per container. */
+struct json *rtops_json(const struct rtops *o, bool with_owner);
 /* "TERM", "SIGTERM", "15"; ES_E_INVALID. */
 es_err *rtops_signal(const char *name, int *ret) ES_CHECKED;
