@@ -82,7 +82,7 @@ static es_err *try_known(struct push *p, struct fetch_session *s, struct arena *
 /* The layer's tar through estiba-layer into a file without a name. */
 static es_err *compress(struct store *st, struct arena *a, const char *diff_id, int *ret_fd, struct net_blob *ret)
 {
-	static const char *const argv[] = { "estiba-layer", "compress", NULL };
+	const char *argv[] = { "estiba-layer", "compress", NULL, NULL };
 	es_autoclose int tar = -1, out = openat(store_root_fd(st), "tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	struct layers_info info;
 	struct json *report;
@@ -91,6 +91,7 @@ static es_err *compress(struct store *st, struct arena *a, const char *diff_id, 
 	if (out < 0)
 		return es_err_sys(errno, "make a temporary file");
 	ES_TRY(layers_open_tar(st, diff_id, &tar, &size));
+	argv[2] = arena_printf(a, "--size=%llu", (unsigned long long)size);
 	ES_TRY(layerprog_run(st, a, &(struct layerprog_call){ .argv = argv, .stream_fd = tar, .dir_fd = -1, .out_fd = out }, &report));
 	ES_TRY(layerprog_info(report, &info));
 	if (!str_eq(info.diff_id, diff_id))

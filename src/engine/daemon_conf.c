@@ -33,6 +33,13 @@ static es_err *check_exec_opt(const char *text)
 	return str_eq(driver, "cgroupfs") || str_eq(driver, "systemd") ? NULL : es_err_new(ES_E_INVALID, "expected cgroupfs or systemd");
 }
 
+static es_err *check_layer_form(const char *text)
+{
+	enum store_form form;
+
+	return store_form_parse(text, &form);
+}
+
 static es_err *check_log_level(const char *text)
 {
 	enum log_level level;
@@ -71,6 +78,8 @@ const struct opt daemon_opts[] = {
 	O_BOOL(T, ip_masq, "ip-masq", 0, .def = "true", .help = "Masquerade what leaves the default bridge"),
 	O_BOOL(T, iptables, "iptables", 0, .def = "true", .check = must_be_true, .help = "Install packet filter rules; always"),
 	O_LIST(T, labels, "label", 0, .help = "Key=value shown by info"),
+	O_STR(T, layer_form, "layer-form", 0, .def = "auto", .check = check_layer_form,
+	      .help = "How new layers are stored: auto, file, loop or directory"),
 	O_BOOL(T, live_restore, "live-restore", 0, .def = "true", .check = must_be_true, .help = "Containers outlive the daemon; always"),
 	O_STR(T, log_driver, "log-driver", 0, .def = "json-file", .help = "Log driver of containers that name none"),
 	O_STR(T, log_format, "log-format", 0, .def = "text", .check = check_log_format, .help = "Format of the daemon's own log: text or json"),
@@ -280,6 +289,14 @@ static char **tcp_hosts(struct arena *a, char **hosts)
 	return found;
 }
 
+static enum store_form layer_form(const struct daemon_conf *c)
+{
+	enum store_form form = STORE_FORM_AUTO;
+
+	es_err_drop(store_form_parse(c->layer_form, &form)); /* checked when it was read */
+	return form;
+}
+
 static void fill_engine(struct daemon_conf *c)
 {
 	c->engine = (struct engine_config){
@@ -314,6 +331,7 @@ static void fill_engine(struct daemon_conf *c)
 		.init_path = c->init_path,
 		.crash_at = c->crash_at,
 		.tcp_hosts = tcp_hosts(c->arena, c->hosts),
+		.layer_form = layer_form(c),
 		.socket_desc = c->hosts ? c->hosts[0] : "fd://",
 	};
 }

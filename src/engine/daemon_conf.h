@@ -20,7 +20,7 @@ struct daemon_conf {
 	int64_t gc_interval_ns;
 	int64_t idle_ns;  /* a daemon started on demand leaves after so long without work */
 
-	const char *bridge, *bip, *cgroup_parent, *log_driver, *default_runtime, *seccomp_profile, *init_path, *crash_at;
+	const char *bridge, *bip, *cgroup_parent, *log_driver, *default_runtime, *seccomp_profile, *init_path, *crash_at, *layer_form;
 	char **labels, **insecure_registries, **registry_mirrors, **dns, **dns_search, **dns_opts, **log_opts, **default_ulimits, **runtimes, **exec_opts;
 	int64_t mtu, default_shm_size, shutdown_timeout;
 	bool icc, ip_masq, ip_forward, iptables, live_restore, no_new_privileges;

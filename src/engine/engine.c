@@ -249,7 +249,8 @@ static es_err *check_cgroup_driver(const struct engine_config *cfg)
 
 static es_err *open_parts(struct engine *e)
 {
-	const struct store_options opts = { .data_root = e->cfg->data_root, .exec_root = e->cfg->exec_root, .crash_at = e->cfg->crash_at };
+	const struct store_options opts = { .data_root = e->cfg->data_root, .exec_root = e->cfg->exec_root, .crash_at = e->cfg->crash_at,
+					    .layer_form = e->cfg->layer_form };
 
 	ES_TRY(open_roots(e));
 	ES_TRY(find_programs(e));

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "codec/field.h"
+#include "store/store.h"
 
 struct engine;
 struct netmgr;
@@ -44,6 +45,7 @@ struct engine_config {
 	const char *init_path;
 	const char *crash_at;        /* store/crashpoint.h; NULL: none */
 	char **tcp_hosts;            /* addresses that the API is reached at without encryption: HOST:PORT */
+	enum store_form layer_form;  /* of new layers */
 	const char *socket_desc;     /* for info and error texts: "unix:///run/estiba.sock" */
 };
 

@@ -47,6 +47,7 @@ static const struct opt pack_opts[] = {
 };
 static const struct opt compress_opts[] = {
 	O_STR(T, kind, "kind", 0, .def = "gzip", .help = "gzip, zstd or plain"),
+	O_I64(T, size, "size", 0, .def = "-1", .help = "Read exactly so many bytes, and not to the end"),
 	O_END,
 };
 static const struct opt no_opts[] = {O_END};
@@ -162,7 +163,17 @@ static es_err *check_file_options(const struct layer_options *o)
 	return NULL;
 }
 
-static es_err *add_entries(struct tar_reader *r, struct erofs *w, uint64_t max, struct layer_counts *counts)
+/* An index that would be too large is no fault of the archive: *RET_WHY says so, and the tar is kept all the same. */
+static es_err *index_err(es_err *err, es_err **ret_why)
+{
+	if (!err || es_err_class(err) != ES_E_LIMIT)
+		return err;
+	*ret_why = err;
+	return NULL;
+}
+
+static es_err *add_entries(struct tar_reader *r, struct erofs *w, uint64_t max, struct layer_counts *counts,
+			   es_err **ret_why)
 {
 	const struct tar_entry *e;
 
@@ -172,8 +183,21 @@ static es_err *add_entries(struct tar_reader *r, struct erofs *w, uint64_t max, 
 			return NULL;
 		if (++counts->entries > max)
 			return es_err_new(ES_E_LIMIT, "more than %" PRIu64 " entries", max);
-		ES_TRY(erofs_add(w, e));
+		if (!*ret_why)
+			ES_TRY(index_err(erofs_add(w, e), ret_why));
 	}
+}
+
+static es_err *write_index(struct erofs *w, uint64_t tar_size, struct arena *a, struct json *report, es_err **ret_why)
+{
+	struct erofs_result result;
+
+	ES_TRY(index_err(erofs_write(w, LAYER_FD_OUT, tar_size, json_str(json_get(report, "diff_id")), &result), ret_why));
+	if (*ret_why)
+		return NULL;
+	set_u64(a, report, "meta_offset", result.meta_at);
+	set_u64(a, report, "file_size", result.file_size);
+	return NULL;
 }
 
 /* The tar goes to its place while its entries are read; then what describes it, and the head last: a file that was not
@@ -182,8 +206,8 @@ static es_err *unpack_file(struct layer_options *o, struct arena *a, struct json
 {
 	struct layer_counts counts = {0};
 	struct json *implied = json_new_array(a);
-	struct erofs_result result;
 	es_autoerofs *w = NULL;
+	es_autoerr es_err *why = NULL;
 	es_autointake in = {0};
 	es_autotar *r = NULL;
 
@@ -194,12 +218,14 @@ static es_err *unpack_file(struct layer_options *o, struct arena *a, struct json
 	ES_TRY(intake_open(&in, LAYER_FD_IN, LAYER_FD_OUT, (uint64_t)o->max_size));
 	r = tar_reader_new((struct tar_source){intake_read, &in});
 	w = erofs_new(&counts);
-	ES_TRY(add_entries(r, w, o->max_entries, &counts));
-	ES_TRY(erofs_implied(w, a, implied));
+	ES_TRY(add_entries(r, w, o->max_entries, &counts, &why));
+	if (!why)
+		ES_TRY(erofs_implied(w, a, implied));
 	ES_TRY(report_intake(&in, &counts, implied, a, report));
-	ES_TRY(erofs_write(w, LAYER_FD_OUT, in.bytes, json_str(json_get(report, "diff_id")), &result));
-	set_u64(a, report, "meta_offset", result.meta_at);
-	set_u64(a, report, "file_size", result.file_size);
+	if (!why)
+		ES_TRY(write_index(w, in.bytes, a, report, &why));
+	if (why)
+		json_set_str(a, report, "unindexed", es_err_text(why));
 	return NULL;
 }
 
@@ -282,21 +308,28 @@ static es_err *kind_parse(const char *name, enum pack_kind *ret)
 /* The input as it is, in a thread, so that reading, hashing and compressing overlap. */
 struct raw {
 	int fd;
+	int64_t left; /* negative: to the end */
 };
 
 static es_err *raw_read(void *self, char *out, size_t size, size_t *ret_n)
 {
-	ssize_t n = file_read_some(((struct raw *)self)->fd, out, size);
+	struct raw *raw = self;
+	size_t want = raw->left >= 0 && (uint64_t)raw->left < size ? (size_t)raw->left : size;
+	ssize_t n = want ? file_read_some(raw->fd, out, want) : 0;
 
 	if (n < 0)
 		return es_err_sys(errno, "read stream");
+	if (n == 0 && raw->left > 0)
+		return es_err_new(ES_E_INVALID, "the stream ends %" PRId64 " bytes early", raw->left);
+	if (raw->left > 0)
+		raw->left -= n;
 	*ret_n = (size_t)n;
 	return NULL;
 }
 
-static es_err *feed(struct shrink *s, struct digest *in, uint64_t *ret_bytes)
+static es_err *feed(struct shrink *s, struct digest *in, int64_t size, uint64_t *ret_bytes)
 {
-	struct raw raw = {LAYER_FD_IN};
+	struct raw raw = {LAYER_FD_IN, size};
 	es_autoahead *ahead = NULL;
 	const char *bytes;
 	size_t n;
@@ -329,7 +362,7 @@ static es_err *compress(struct layer_options *o, struct arena *a, struct json *r
 	ES_TRY(shrink_new(kind, (struct pack_sink){output_write, &out}, &s));
 	in = digest_new();
 	out.digest = digest_new();
-	err = feed(s, in, &bytes);
+	err = feed(s, in, o->size, &bytes);
 	if (!err) {
 		set_digest(a, report, "diff_id", in);
 		set_digest(a, report, "digest", out.digest);
@@ -350,7 +383,7 @@ static es_err *hash(struct layer_options *o, struct arena *a, struct json *repor
 
 	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
 	in = digest_new();
-	err = feed(NULL, in, &bytes);
+	err = feed(NULL, in, -1, &bytes);
 	if (!err) {
 		set_digest(a, report, "digest", in);
 		set_u64(a, report, "size", bytes);

@@ -30,6 +30,7 @@ struct layer_options {
 	const char *path, *rename;
 	/* compress */
 	const char *kind;
+	int64_t size;
 	/* made of the texts above */
 	bool has_owner;
 	uint32_t uid, gid;

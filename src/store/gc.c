@@ -11,9 +11,9 @@
 #include "base/str.h"
 #include "codec/json.h"
 #include "store/blob.h"
-#include "store/layers.h"
-#include "store/snapshot.h"
+#include "store/layertree.h"
 #include "store/record.h"
+#include "store/snapshot.h"
 #include "store/stack.h"
 #include "store/store_priv.h"
 
@@ -143,6 +143,8 @@ static es_err *sweep_layer(void *self, const char *hex)
 	if (goes) {
 		err = record_delete(s->st, "layer", digest);
 		crash_point(s->st, CRASH_GC_RECORD);
+		if (!err)
+			err = layertree_forget(s->st, digest);
 		if (!err)
 			err = store_discard(s->st, path);
 	}

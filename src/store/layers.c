@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layers.c: layers as directories with their tar beside them: layers/HEX/{tar,fs}. */
+/* layers.c: layers by name: their records, how one comes in, and views of them. */
 #include "store/layers.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "codec/erofs_fmt.h"
 #include "codec/field.h"
+#include "store/layerform.h"
 #include "store/layerprog.h"
 #include "store/layers_priv.h"
+#include "store/layertree.h"
 #include "store/mounts.h"
 #include "store/record.h"
 #include "store/stack.h"
@@ -19,58 +22,56 @@
 #define KIND "layer"
 #define EMPTY_DIR "skel/empty"
 
-/* The record's document. */
-struct doc {
-	const char *digest;
-	uint64_t size, tar_size, content_size, entries;
-	char **implied;
-};
-#define T struct doc
-static const struct field doc_fields[] = {
+static const char *const form_names[] = { [LAYERS_DIRECTORY] = "directory", [LAYERS_FILE] = "file" };
+_Static_assert(ES_N(form_names) == LAYERS_FORM_N, "a form without a name");
+
+#define T struct layers_doc
+const struct field layers_doc_fields[] = {
 	F_STR(T, digest, "digest", FIELD_REQUIRED),
 	F_U64(T, size, "size", 0),
 	F_U64(T, tar_size, "tar_size", 0),
 	F_U64(T, content_size, "content_size", 0),
 	F_U64(T, entries, "entries", 0),
 	F_STRV(T, implied, "implied", FIELD_OMIT_EMPTY),
+	F_STR(T, form, "form", FIELD_OMIT_EMPTY),
 	F_END,
 };
 #undef T
 
-static es_err *doc_read(struct store *st, struct arena *a, const char *diff_id, struct doc *ret)
+es_err *layers_doc_read(struct store *st, struct arena *a, const char *diff_id, struct layers_doc *ret, enum layers_form *ret_form)
 {
 	struct record r;
 
 	ES_TRY(record_get(st, a, KIND, diff_id, &r));
-	*ret = (struct doc){ 0 };
-	return es_err_in(field_decode_text(a, doc_fields, r.json, strlen(r.json), ret), "record of layer %s", diff_id);
-}
-
-es_err *layers_dir_path(struct arena *a, const char *name, char **ret_path)
-{
-	const char *step = str_after(name, "step:");
-
-	if (blob_is_digest(name))
-		*ret_path = arena_printf(a, "layers/%s/fs", name + strlen("sha256:"));
-	else if (step && *step && strspn(step, "0123456789abcdef") == strlen(step))
-		*ret_path = arena_printf(a, "steps/%s/upper", step);
-	else
-		return es_err_new(ES_E_INVALID, "\"%s\" is not a layer", name);
+	*ret = (struct layers_doc){ 0 };
+	ES_TRY(es_err_in(field_decode_text(a, layers_doc_fields, r.json, strlen(r.json), ret), "record of layer %s", diff_id));
+	*ret_form = str_eq(ret->form, form_names[LAYERS_FILE]) ? LAYERS_FILE : LAYERS_DIRECTORY;
 	return NULL;
 }
 
-es_err *layers_open_dir(struct store *st, struct arena *a, const char *name, int *ret_fd, char ***ret_implied)
+es_err *layers_doc_write(struct store *st, const char *diff_id, struct layers_doc *doc, enum layers_form form)
 {
-	struct doc doc = { 0 };
-	char *path;
+	es_autobuf json = ES_BUF(RECORD_JSON_MAX);
 
-	ES_TRY(layers_dir_path(a, name, &path));
-	if (blob_is_digest(name))
-		ES_TRY(doc_read(st, a, name, &doc));
-	*ret_fd = openat(mounts_data(st->mounts), path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (*ret_fd < 0)
-		return errno == ENOENT ? es_err_new(ES_E_NOT_FOUND, "no layer %s", name) : es_err_sys(errno, "open layer %s", name);
-	*ret_implied = doc.implied;
+	doc->form = form_names[form];
+	field_encode_text(&json, layers_doc_fields, doc);
+	ES_TRY(es_buf_check(&json));
+	return record_put(st, &(struct record){ .kind = KIND, .id = diff_id, .json = es_buf_str(&json) });
+}
+
+es_err *layers_dir_path(struct store *st, struct arena *a, const char *name, char **ret_path)
+{
+	const char *step = str_after(name, "step:");
+
+	if (blob_is_digest(name)) {
+		*ret_path = arena_printf(a, "layers/%s/fs", name + strlen("sha256:"));
+		if (faccessat(st->root_fd, *ret_path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			*ret_path = arena_printf(a, "layers/%s/layer", name + strlen("sha256:"));
+	} else if (step && *step && strspn(step, "0123456789abcdef") == strlen(step)) {
+		*ret_path = arena_printf(a, "steps/%s/upper", step);
+	} else {
+		return es_err_new(ES_E_INVALID, "\"%s\" is not a layer", name);
+	}
 	return NULL;
 }
 
@@ -87,9 +88,10 @@ bool layers_has(struct store *st, const char *diff_id)
 es_err *layers_stat(struct store *st, const char *diff_id, struct layers_info *ret)
 {
 	es_autoarena *a = arena_new();
-	struct doc doc;
+	enum layers_form form;
+	struct layers_doc doc;
 
-	ES_TRY(doc_read(st, a, diff_id, &doc));
+	ES_TRY(layers_doc_read(st, a, diff_id, &doc, &form));
 	*ret = (struct layers_info){ .size = doc.size, .tar_size = doc.tar_size, .content_size = doc.content_size, .entries = doc.entries };
 	snprintf(ret->diff_id, sizeof ret->diff_id, "%s", diff_id);
 	snprintf(ret->digest, sizeof ret->digest, "%s", doc.digest);
@@ -99,12 +101,19 @@ es_err *layers_stat(struct store *st, const char *diff_id, struct layers_info *r
 es_err *layers_open_tar(struct store *st, const char *diff_id, int *ret_fd, uint64_t *ret_size)
 {
 	struct layers_info info;
+	es_autoclose int fd = -1;
 
 	ES_TRY(layers_stat(st, diff_id, &info));
-	es_autofree char *path = es_xasprintf("layers/%s/tar", diff_id + strlen("sha256:"));
-	*ret_fd = openat(st->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (*ret_fd < 0)
-		return es_err_sys(errno, "open %s", path);
+	es_autofree char *file = es_xasprintf("layers/%s/layer", diff_id + strlen("sha256:"));
+	es_autofree char *tar = es_xasprintf("layers/%s/tar", diff_id + strlen("sha256:"));
+	fd = openat(st->root_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && lseek(fd, LAYER_FILE_HEAD, SEEK_SET) < 0)
+		return es_err_sys(errno, "open %s", file);
+	if (fd < 0 && errno == ENOENT)
+		fd = openat(st->root_fd, tar, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return es_err_sys(errno, "open %s", tar);
+	*ret_fd = ES_TAKE_FD(fd);
 	*ret_size = info.tar_size;
 	return NULL;
 }
@@ -120,65 +129,65 @@ char *layers_chain_id(char *const *stack, char *ret)
 
 /* --- bringing one in --- */
 
-/* Rule 1 and 2 of store.h: everything on disk, then the name, then the record. */
-static es_err *publish_new(struct store *st, const char *partial, const struct layers_info *info, char *const *implied)
+/* The place of a layer that has no record: what a crash left between the rename and the record goes first. */
+static es_err *place(struct store *st, const char *partial, const char *dir, const struct layerform_made *made)
 {
-	const char *hex = info->diff_id + strlen("sha256:");
-	es_autofree char *dir = es_xasprintf("layers/%s", hex);
-	es_autobuf json = ES_BUF(RECORD_JSON_MAX);
-	struct doc doc = { info->digest, info->size, info->tar_size, info->content_size, info->entries, (char **)implied };
+	es_autoclose int fd = -1;
+	es_err *err;
+
+	ES_TRY(layertree_forget(st, made->info.diff_id));
+	ES_TRY(store_discard(st, dir));
+	if (renameat(st->root_fd, partial, st->root_fd, dir) < 0)
+		return es_err_sys(errno, "rename to %s/%s", st->root, dir);
+	if (made->form == LAYERS_FILE) {
+		err = layertree_mount(st, made->info.diff_id + strlen("sha256:"), dir, &fd);
+		if (err) {
+			if (renameat(st->root_fd, dir, st->root_fd, partial) < 0)
+				log_line(LOG_L_WARN, "rename %s/%s back: %s", st->root, dir, strerror(errno));
+			return err;
+		}
+	}
+	return store_sync_dir(st, "layers");
+}
+
+/* Rule 1 and 2 of store.h: everything on disk, then the name, then the record. A layer file is mounted in between: one that the kernel
+ * does not take has never been there. */
+static es_err *publish_new(struct store *st, const char *partial, const struct layerform_made *made)
+{
+	const struct layers_info *i = &made->info;
+	struct layers_doc doc = { i->digest, i->size, i->tar_size, i->content_size, i->entries, made->implied, NULL };
+	es_autofree char *dir = es_xasprintf("layers/%s", i->diff_id + strlen("sha256:"));
 	es_err *err = NULL;
 
 	crash_point(st, CRASH_LAYER_UNPACKED);
-	if (syncfs(st->root_fd) < 0)
-		return es_err_sys(errno, "sync layer %s", info->diff_id);
+	ES_TRY(layerform_sync(st, partial, made->form));
 	crash_point(st, CRASH_LAYER_SYNCED);
 	pthread_mutex_lock(&st->content_lock);
-	if (!layers_has(st, info->diff_id)) {
-		/* A directory without a record is what a crash left between the rename and the record. */
-		err = store_discard(st, dir);
-		if (!err && renameat(st->root_fd, partial, st->root_fd, dir) < 0)
-			err = es_err_sys(errno, "rename to %s", dir);
-		if (!err)
-			err = store_sync_dir(st, "layers");
-		crash_point(st, CRASH_LAYER_RENAMED);
-		field_encode_text(&json, doc_fields, &doc);
-		if (!err)
-			err = es_buf_check(&json);
-		if (!err)
-			err = record_put(st, &(struct record){ .kind = KIND, .id = info->diff_id, .json = es_buf_str(&json) });
+	if (!layers_has(st, i->diff_id)) {
+		err = place(st, partial, dir, made);
+		if (!err) {
+			crash_point(st, CRASH_LAYER_RENAMED);
+			err = layers_doc_write(st, i->diff_id, &doc, made->form);
+		}
 		crash_point(st, CRASH_LAYER_RECORDED);
 	}
 	pthread_mutex_unlock(&st->content_lock);
 	return err;
 }
 
-es_err *layers_publish(struct store *st, struct lease *lease, const char *partial, const struct layers_info *info, char *const *implied)
+static es_err *publish(struct store *st, struct arena *a, struct lease *lease, const char *partial, struct layerform_made *made)
 {
-	lease_hold(lease, info->diff_id);
-	return layers_has(st, info->diff_id) ? NULL : publish_new(st, partial, info, implied);
-}
+	es_err *err;
 
-static es_err *unpack(struct store *st, struct arena *a, const char *partial, int stream_fd, struct layers_info *ret, char ***ret_implied)
-{
-	static const char *const argv[] = { "estiba-layer", "unpack", NULL };
-	struct json *report;
-	struct doc doc = { 0 };
-	char *fs = arena_printf(a, "%s/fs", partial), *tar = arena_printf(a, "%s/tar", partial);
-
-	if (mkdirat(st->root_fd, partial, 0700) < 0 || mkdirat(st->root_fd, fs, 0755) < 0)
-		return es_err_sys(errno, "make %s", fs);
-	es_autoclose int dir_fd = openat(st->root_fd, fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	es_autoclose int tar_fd = openat(st->root_fd, tar, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (dir_fd < 0 || tar_fd < 0)
-		return es_err_sys(errno, "make %s", tar);
-	if (fchmod(dir_fd, 0755) < 0) /* whatever our umask */
-		return es_err_sys(errno, "chmod %s", fs);
-	ES_TRY(layerprog_run(st, a, &(struct layerprog_call){ .argv = argv, .stream_fd = stream_fd, .dir_fd = dir_fd, .out_fd = tar_fd }, &report));
-	ES_TRY(layerprog_info(report, ret));
-	ES_TRY(es_err_in(field_decode(a, doc_fields, report, &doc), "report of estiba-layer"));
-	*ret_implied = doc.implied;
-	return NULL;
+	lease_hold(lease, made->info.diff_id);
+	if (layers_has(st, made->info.diff_id))
+		return NULL;
+	err = publish_new(st, partial, made);
+	if (!err || made->form != LAYERS_FILE || !layertree_cannot_mount(err))
+		return err;
+	log_err(err, "layer %s becomes a directory", made->info.diff_id);
+	ES_TRY(layerform_extract(st, a, partial, made));
+	return publish_new(st, partial, made);
 }
 
 static es_err *check_wanted(const struct layers_want *want, const struct layers_info *is)
@@ -194,11 +203,12 @@ static es_err *import(struct store *st, struct lease *lease, int fd, const char 
 		      struct layers_info *ret)
 {
 	es_autoarena *a = arena_new();
-	char **implied = NULL;
+	struct layerform_made made = { 0 };
 
-	ES_TRY(unpack(st, a, partial, fd, ret, &implied));
-	ES_TRY(check_wanted(want, ret));
-	return layers_publish(st, lease, partial, ret, implied);
+	ES_TRY(layerform_unpack(st, a, partial, fd, &made));
+	ES_TRY(check_wanted(want, &made.info));
+	*ret = made.info;
+	return publish(st, a, lease, partial, &made);
 }
 
 es_err *layers_import(struct store *st, struct lease *lease, int fd, const struct layers_want *want, struct layers_info *ret)

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layers_priv.h: inside this room: the directory form of a layer. */
+/* layers_priv.h: inside this room: a layer's record, and its path. */
 #pragma once
 
+#include "codec/field.h"
 #include "store/layers.h"
 
-/* The directory of a layer ("sha256:…") or a frozen step ("step:ID") as overlay takes it: O_PATH, the caller closes it. *RET_IMPLIED
- * (in A; NULL: none): directories that the tar did not name, "." for the root. ES_E_NOT_FOUND. */
-es_err *layers_open_dir(struct store *st, struct arena *a, const char *name, int *ret_fd, char ***ret_implied) ES_CHECKED;
-/* The same as a path below the data root, in A. */
-es_err *layers_dir_path(struct arena *a, const char *name, char **ret_path) ES_CHECKED;
+/* How a layer lies in its directory layers/HEX (doc/format/store.md). */
+enum layers_form {
+	LAYERS_DIRECTORY, /* fs, the tree; and the tar: the file "tar", or what "layer" has behind its head */
+	LAYERS_FILE,      /* layer, a layer file */
+	LAYERS_FORM_N
+};
 
-/* Something complete in PARTIAL ("partial/X" with tar and fs) becomes the layer; LEASE holds it. Syncs, renames, records. If the layer
- * is there already PARTIAL is discarded. */
-es_err *layers_publish(struct store *st, struct lease *lease, const char *partial, const struct layers_info *info, char *const *implied) ES_CHECKED;
+/* The record's document. */
+struct layers_doc {
+	const char *digest;
+	uint64_t size, tar_size, content_size, entries;
+	char **implied; /* directories that the tar did not name, "." for the root; NULL: none */
+	const char *form;
+};
+extern const struct field layers_doc_fields[];
+
+/* ES_E_NOT_FOUND. */
+es_err *layers_doc_read(struct store *st, struct arena *a, const char *diff_id, struct layers_doc *ret, enum layers_form *ret_form) ES_CHECKED;
+es_err *layers_doc_write(struct store *st, const char *diff_id, struct layers_doc *doc, enum layers_form form) ES_CHECKED;
+
+/* What the layer NAME ("sha256:…", "step:ID") consists of, as a path below the data root, in A: for people. */
+es_err *layers_dir_path(struct store *st, struct arena *a, const char *name, char **ret_path) ES_CHECKED;

@@ -27,6 +27,7 @@
 #define STACK_BYTES (256u << 10)
 #define PIN_DIR "mounts"
 #define PIN "ns"
+#define ID_BATCH 4096
 #define LAYERS_DIR "/l"
 #define DATA_DIR "/data"
 
@@ -158,6 +159,7 @@ struct visit {
 	const char *data_root, *exec_root;
 	int root_fd;
 	int ns_fd; /* -1: make one */
+	bool again; /* the first could not be pinned */
 	int data_fd, layers_fd;
 	es_err *err;
 };
@@ -194,8 +196,26 @@ static es_err *furnish(struct visit *v)
 	return mount_pivot(root);
 }
 
+/* A mount namespace is pinned only in one with a smaller number, and Linux 6.18 hands numbers out to processors by the batch: a new one may
+ * be smaller than ours, which another processor made. The batch behind this one is larger than all that were given. */
+static void pass_batch(void)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	if (cpu >= 0)
+		CPU_SET((unsigned)cpu, &here);
+	(void)sched_setaffinity(0, sizeof here, &here); /* of this thread, which ends soon */
+	for (int i = 0; i < ID_BATCH; i++)
+		if (unshare(CLONE_NEWUTS) < 0)
+			break;
+}
+
 static es_err *make(struct visit *v)
 {
+	if (v->again)
+		pass_batch();
 	if (unshare(CLONE_NEWNS) < 0)
 		return es_err_sys(errno, "make a mount namespace");
 	ES_TRY(furnish(v));
@@ -310,10 +330,19 @@ static es_err *find_or_make(struct mounts *m, struct visit *v)
 		visit_done(v);
 		v->err = NULL;
 	}
-	ES_TRY(unpin(m));
-	ES_TRY(visit(v));
-	m->ns_fd = v->ns_fd;
-	return pin(m);
+	for (;;) {
+		es_err *err;
+
+		ES_TRY(unpin(m));
+		ES_TRY(visit(v));
+		m->ns_fd = v->ns_fd;
+		err = pin(m);
+		if (!err || v->again || es_err_errno(err) != EINVAL)
+			return err;
+		es_err_free(err);
+		visit_done(v);
+		v->again = true;
+	}
 }
 
 /* Once for each: without the right to make namespaces everything but layer files works. */
@@ -404,6 +433,7 @@ static es_err *is_mounted(int fd, bool *ret)
 
 static es_err *mount_layer(void *arg)
 {
+	static const char *const params[] = { "ro", NULL }; /* a loop device that is read-only is refused otherwise */
 	struct layer_job *j = arg;
 	es_autoclose int at = -1, fd = -1;
 	bool there;
@@ -421,7 +451,7 @@ static es_err *mount_layer(void *arg)
 	}
 	if (!j->source)
 		return es_err_new(ES_E_NOT_FOUND, "layer %s is not mounted", j->name);
-	ES_TRY(mount_new("erofs", j->source, NULL, MOUNT_READ_ONLY, &fd));
+	ES_TRY(mount_new("erofs", j->source, params, MOUNT_READ_ONLY, &fd));
 	ES_TRY(mount_attach(fd, at));
 	j->fd = ES_TAKE_FD(fd);
 	return NULL;
@@ -431,8 +461,21 @@ es_err *mounts_layer(struct mounts *m, const char *name, const char *source, int
 {
 	struct layer_job j = { .m = m, .name = name, .source = source, .fd = -1 };
 
+	bool there = false;
+	int fd;
+
 	if (!m->inside)
 		return es_err_sys(EPERM, "mount layer %s", name);
+	/* No need to go inside for what is there. */
+	fd = openat(m->layers_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) {
+		es_err_drop(is_mounted(fd, &there));
+		if (there) {
+			*ret_fd = fd;
+			return NULL;
+		}
+		close(fd);
+	}
 	ES_TRY(es_err_in(mounts_run(m, mount_layer, &j), "layer %s", name));
 	*ret_fd = j.fd;
 	return NULL;

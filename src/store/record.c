@@ -23,6 +23,7 @@ static const char *const migrations[] = {
 	"CREATE UNIQUE INDEX @.record_id ON record(kind, id);"
 	"CREATE UNIQUE INDEX @.record_name ON record(kind, name) WHERE name IS NOT NULL;"
 	"CREATE INDEX @.record_ref ON record(kind, ref) WHERE ref IS NOT NULL;",
+	"", /* 2: layers may be files; a record without "form" is a directory's */
 };
 _Static_assert(ES_N(migrations) == STORE_FORMAT, "one migration per format");
 

@@ -194,7 +194,7 @@ es_err *snapshot_paths(struct store *st, struct arena *a, enum snapshot_kind kin
 	for (size_t i = strv_len(doc.stack); i-- > 0;) {
 		char *path;
 
-		ES_TRY(layers_dir_path(a, doc.stack[i], &path));
+		ES_TRY(layers_dir_path(st, a, doc.stack[i], &path));
 		lower = arena_printf(a, "%s%s%s/%s", lower, *lower ? ":" : "", st->root, path);
 	}
 	*ret = (struct snapshot_paths){

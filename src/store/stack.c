@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "store/layers_priv.h"
+#include "store/layertree.h"
 #include "store/mounts.h"
 #include "store/store_priv.h"
 #include "sys/idmap.h"
@@ -360,7 +360,7 @@ static es_err *push_layer(struct store *st, struct building *b, const char *name
 	char **implied;
 	int fd;
 
-	ES_TRY(layers_open_dir(st, b->arena, name, &b->fds[b->n], &implied));
+	ES_TRY(layertree_open(st, b->arena, name, &b->fds[b->n], &implied));
 	b->n++;
 	if (!implied || !*implied || !below.n)
 		return NULL;

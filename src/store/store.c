@@ -16,6 +16,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "store/gc.h"
+#include "store/layertree.h"
 #include "store/mounts.h"
 #include "store/store_priv.h"
 
@@ -37,6 +38,21 @@ static const struct {
 int store_root_fd(const struct store *st)
 {
 	return st->root_fd;
+}
+
+es_err *store_form_parse(const char *name, enum store_form *ret)
+{
+	static const char *const names[] = {
+		[STORE_FORM_AUTO] = "auto", [STORE_FORM_FILE] = "file", [STORE_FORM_LOOP] = "loop", [STORE_FORM_DIRECTORY] = "directory"
+	};
+	_Static_assert(ES_N(names) == STORE_FORM_N, "a form without a name");
+
+	for (int i = 0; i < STORE_FORM_N; i++)
+		if (str_eq(names[i], name)) {
+			*ret = (enum store_form)i;
+			return NULL;
+		}
+	return es_err_new(ES_E_INVALID, "\"%s\" is none of auto, file, loop, directory", name);
 }
 
 const char *store_root(const struct store *st)
@@ -273,6 +289,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 		ES_TRY(version_write(st));
 	ES_TRY(janitor_start(st));
 	ES_TRY(sweep_leftovers(st));
+	ES_TRY(layertree_sweep(st));
 	ES_TRY(gc_sweep_snapshots(st));
 	ES_TRY(gc_run(st, NULL)); /* content whose record a crash prevented */
 	crash_point(st, CRASH_OPEN_SWEPT);
@@ -288,7 +305,10 @@ es_err *store_open(const struct store_options *opts, struct store **ret)
 	st->root = es_xstrdup(opts->data_root);
 	st->exec_root = es_xstrdup(opts->exec_root);
 	st->root_fd = -1;
+	st->form = opts->layer_form;
+	st->tree = layertree_new();
 	list_init(&st->leases);
+	pthread_mutex_init(&st->probe_lock, NULL);
 	pthread_mutex_init(&st->content_lock, NULL);
 	pthread_mutex_init(&st->trash_lock, NULL);
 	pthread_cond_init(&st->trash_cond, NULL);
@@ -307,7 +327,9 @@ void store_close(struct store *st)
 		return;
 	record_db_close(st);
 	janitor_stop(st);
+	layertree_free(st->tree);
 	mounts_close(st->mounts, st->keeps_mounts);
+	pthread_mutex_destroy(&st->probe_lock);
 	pthread_cond_destroy(&st->trash_cond);
 	pthread_mutex_destroy(&st->trash_lock);
 	pthread_mutex_destroy(&st->content_lock);

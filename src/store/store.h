@@ -18,13 +18,25 @@
 struct store;
 
 /* Format of the data root. A root of a newer format is refused by number; an older one is migrated, one way. */
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
+
+/* How new layers lie on the disk; those that are there are used as they are. */
+enum store_form {
+	STORE_FORM_AUTO,      /* as files if they can be mounted here, else as directories */
+	STORE_FORM_FILE,      /* mounted as files (Linux 6.12) */
+	STORE_FORM_LOOP,      /* mounted by loop devices (Linux 6.4) */
+	STORE_FORM_DIRECTORY, /* extracted */
+	STORE_FORM_N
+};
+/* "auto", "file", "loop", "directory". ES_E_INVALID. */
+es_err *store_form_parse(const char *name, enum store_form *ret) ES_CHECKED;
 
 struct store_options {
 	const char *data_root; /* made (0711) when missing; the caller holds the lock that keeps a second program out */
 	const char *exec_root; /* run-state records live here; a tmpfs in real life. Wiped when the boot id has changed */
 	const char *layer_program; /* estiba-layer; NULL: file_companion("estiba-layer") */
 	const char *crash_at; /* crashpoint.h; NULL: none */
+	enum store_form layer_form;
 };
 
 /* Errors: ES_E_UNSUPPORTED "… format 7 is newer than 1"; ES_E_CONFLICT when another open store has the database;

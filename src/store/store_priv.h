@@ -14,6 +14,7 @@
 struct lease;
 struct record_db;
 struct mounts;
+struct layertree;
 
 struct store {
 	char *root, *exec_root, *layer_program;
@@ -22,6 +23,10 @@ struct store {
 	struct record_db *db;
 	struct mounts *mounts;
 	bool keeps_mounts;
+	struct layertree *tree;
+	enum store_form form;
+	pthread_mutex_t probe_lock;
+	bool is_probed, takes_files;
 
 	/* Guards leases, and every rename that makes content visible or takes it away. */
 	pthread_mutex_t content_lock;

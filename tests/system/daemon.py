@@ -61,6 +61,8 @@ class Daemon:
         the daemon's command line (they must exec it)."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'estiba-test-{TAG}'))
         self.args = [*args]
+        if 'ESTIBA_TEST_LAYER_FORM' in os.environ:
+            self.args.append('--layer-form=' + os.environ['ESTIBA_TEST_LAYER_FORM'])
         self.wrap = [*wrap]
         self.cgroup = None
         if own_cgroup:

@@ -227,7 +227,7 @@ static void newer_formats_are_refused_by_number(void)
 	store_close(st);
 	es_autofree char *version = es_xasprintf("%s/version", t.data), *db = es_xasprintf("%s/estiba.db", t.data);
 	CHECK_OK(file_replace(AT_FDCWD, version, "7\n", 2, 0644, false));
-	CHECK_ERR(tmproot_open(&t, &st), "has format 7, newer than 1");
+	CHECK_ERR(tmproot_open(&t, &st), "has format 7, newer than 2");
 	CHECK_OK(file_replace(AT_FDCWD, version, "1\n", 2, 0644, false));
 	CHECK(sqlite3_open(db, &sql) == SQLITE_OK);
 	CHECK(sqlite3_exec(sql, "PRAGMA user_version = 9", NULL, NULL, NULL) == SQLITE_OK);

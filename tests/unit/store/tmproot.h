@@ -30,7 +30,12 @@ static inline es_err *tmproot_open(const struct tmproot *t, struct store **ret)
 	const char *bin = getenv("ESTIBA_BIN");
 	es_autofree char *program = es_xasprintf("%s/estiba-layer", bin ? bin : "build/bin");
 
-	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec, .layer_program = program }, ret);
+	const char *form_name = getenv("ESTIBA_TEST_LAYER_FORM");
+	enum store_form form = STORE_FORM_AUTO;
+
+	if (form_name)
+		CHECK_OK(store_form_parse(form_name, &form));
+	return store_open(&(struct store_options){ .data_root = t->data, .exec_root = t->exec, .layer_program = program, .layer_form = form }, ret);
 }
 
 /* Does PATH exist below the data root? */
