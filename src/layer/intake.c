@@ -19,6 +19,13 @@ es_err *intake_open(struct intake *in, int fd, int copy_fd, uint64_t max)
 	return ahead_start(produce, in->expand, &in->ahead);
 }
 
+es_err *intake_run(struct intake *in, es_err *(*fn)(void *self, struct ahead *to), void *self, int copy_fd)
+{
+	*in = (struct intake){.copy_fd = copy_fd, .max = UINT64_MAX};
+	in->digest = digest_new();
+	return ahead_start_run(fn, self, &in->ahead);
+}
+
 void intake_close(struct intake *in)
 {
 	ahead_free(in->ahead); /* the thread first: it uses the other */

@@ -17,6 +17,8 @@ struct intake {
 
 /* FD and COPY_FD are borrowed. ES_E_LIMIT later, when more than MAX bytes come out. */
 es_err *intake_open(struct intake *in, int fd, int copy_fd, uint64_t max) ES_CHECKED;
+/* The stream is what FN hands to ahead_put, in a thread of its own: made here, not compressed; expand is NULL. */
+es_err *intake_run(struct intake *in, es_err *(*fn)(void *self, struct ahead *to), void *self, int copy_fd) ES_CHECKED;
 void intake_close(struct intake *in); /* zeroed is fine */
 /* The next bytes, borrowed until the next call; *RET_N is 0 at the end. A tar_source's read. */
 es_err *intake_read(void *in, const char **ret_bytes, size_t *ret_n) ES_CHECKED;

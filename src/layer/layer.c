@@ -41,6 +41,7 @@ static const struct opt pack_opts[] = {
 	O_BOOL(T, upper, "upper", 0,
 	       .help = "The directory is an overlay's upper; lowers are descriptors 7, 8, … (top first)"),
 	O_BOOL(T, plain, "plain", 0, .help = "The tree as it is (the default)"),
+	O_BOOL(T, file, "file", 0, .help = "Descriptor 5 gets a layer file instead of a tar; with --upper"),
 	O_STR(T, path, "path", 0, .help = "Only this, resolved inside the directory"),
 	O_STR(T, rename, "rename", 0, .value_name = "name", .help = "What it is called in the archive"),
 	O_END,
@@ -125,9 +126,14 @@ static es_err *report_intake(struct intake *in, const struct layer_counts *count
 
 	ES_TRY(intake_drain(in));
 	set_digest(a, report, "diff_id", in->digest);
-	json_set_str(a, report, "digest", expand_input_digest(in->expand, digest));
-	json_set_str(a, report, "compression", pack_kind_name(expand_kind(in->expand)));
-	set_u64(a, report, "size", expand_input_bytes(in->expand));
+	if (in->expand) {
+		json_set_str(a, report, "digest", expand_input_digest(in->expand, digest));
+		json_set_str(a, report, "compression", pack_kind_name(expand_kind(in->expand)));
+		set_u64(a, report, "size", expand_input_bytes(in->expand));
+	} else { /* a tar that was made here */
+		json_set_str(a, report, "digest", json_str(json_get(report, "diff_id")));
+		set_u64(a, report, "size", in->bytes);
+	}
 	set_u64(a, report, "tar_size", in->bytes);
 	set_u64(a, report, "entries", counts->entries);
 	set_u64(a, report, "content_size", counts->content_size);
@@ -153,13 +159,23 @@ static es_err *check_file_options(const struct layer_options *o)
 		{o->map.n_uids > 0, "uidmap"},
 		{o->map.n_gids > 0, "gidmap"},
 	};
-	struct stat st;
 
 	for (size_t i = 0; i < ES_N(others); i++)
 		if (others[i].given)
 			return es_err_new(ES_E_INVALID, "--file does not go with --%s", others[i].name);
+	return NULL;
+}
+
+/* The tar goes to its place while its entries are read; then what describes it, and the head last: a file that was not
+ * finished begins with zeros. */
+static es_err *empty_file(void)
+{
+	struct stat st;
+
 	if (fstat(LAYER_FD_OUT, &st) < 0 || !S_ISREG(st.st_mode))
 		return es_err_new(ES_E_INVALID, "--file wants a regular file at descriptor %d", LAYER_FD_OUT);
+	if (ftruncate(LAYER_FD_OUT, 0) < 0 || lseek(LAYER_FD_OUT, LAYER_FILE_HEAD, SEEK_SET) < 0)
+		return es_err_sys(errno, "write the layer file");
 	return NULL;
 }
 
@@ -200,33 +216,35 @@ static es_err *write_index(struct erofs *w, uint64_t tar_size, struct arena *a, 
 	return NULL;
 }
 
-/* The tar goes to its place while its entries are read; then what describes it, and the head last: a file that was not
- * finished begins with zeros. */
-static es_err *unpack_file(struct layer_options *o, struct arena *a, struct json *report)
+/* IN, a tar that goes to its place as it is read, becomes a layer file. */
+static es_err *file_of(struct intake *in, struct layer_options *o, struct arena *a, struct json *report)
 {
 	struct layer_counts counts = {0};
 	struct json *implied = json_new_array(a);
-	es_autoerofs *w = NULL;
+	es_autotar *r = tar_reader_new((struct tar_source){intake_read, in});
+	es_autoerofs *w = erofs_new(&counts);
 	es_autoerr es_err *why = NULL;
-	es_autointake in = {0};
-	es_autotar *r = NULL;
 
-	ES_TRY(check_file_options(o));
-	if (ftruncate(LAYER_FD_OUT, 0) < 0 || lseek(LAYER_FD_OUT, LAYER_FILE_HEAD, SEEK_SET) < 0)
-		return es_err_sys(errno, "write the layer file");
-	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
-	ES_TRY(intake_open(&in, LAYER_FD_IN, LAYER_FD_OUT, (uint64_t)o->max_size));
-	r = tar_reader_new((struct tar_source){intake_read, &in});
-	w = erofs_new(&counts);
 	ES_TRY(add_entries(r, w, o->max_entries, &counts, &why));
 	if (!why)
 		ES_TRY(erofs_implied(w, a, implied));
-	ES_TRY(report_intake(&in, &counts, implied, a, report));
+	ES_TRY(report_intake(in, &counts, implied, a, report));
 	if (!why)
-		ES_TRY(write_index(w, in.bytes, a, report, &why));
+		ES_TRY(write_index(w, in->bytes, a, report, &why));
 	if (why)
 		json_set_str(a, report, "unindexed", es_err_text(why));
 	return NULL;
+}
+
+static es_err *unpack_file(struct layer_options *o, struct arena *a, struct json *report)
+{
+	es_autointake in = {0};
+
+	ES_TRY(check_file_options(o));
+	ES_TRY(empty_file());
+	ES_TRY(sandbox_enter(&(struct sandbox){.root_fd = -1}));
+	ES_TRY(intake_open(&in, LAYER_FD_IN, LAYER_FD_OUT, (uint64_t)o->max_size));
+	return file_of(&in, o, a, report);
 }
 
 static es_err *unpack(struct layer_options *o, struct arena *a, struct json *report)
@@ -252,33 +270,46 @@ static es_err *unpack(struct layer_options *o, struct arena *a, struct json *rep
 	return report_intake(&in, &counts, implied, a, report);
 }
 
-static es_err *pack(struct layer_options *o, struct arena *a, struct json *report)
+/* What is packed: the tree and, of an upper, what lies below it. */
+struct packing {
+	struct layer_options *o;
+	int root, lowers[LAYER_LOWERS_MAX];
+	size_t n;
+	struct layer_counts counts;
+};
+
+static es_err *pack_put(void *self, const void *bytes, size_t n)
+{
+	return ahead_put(self, bytes, n);
+}
+
+static es_err *pack_run(void *self, struct ahead *to)
+{
+	struct packing *p = self;
+	struct tar_writer w = {.sink = {pack_put, to}};
+
+	return treepack_all(&w, p->root, p->lowers, p->n, p->o, &p->counts);
+}
+
+/* One thread packs, the other reads what was packed as if it came from elsewhere: the same tar, the same file. */
+static es_err *pack_file(struct packing *p, struct arena *a, struct json *report)
+{
+	es_autointake in = {0};
+
+	ES_TRY(intake_run(&in, pack_run, p, LAYER_FD_OUT));
+	return file_of(&in, p->o, a, report);
+}
+
+static es_err *pack_tar(struct packing *p, struct arena *a, struct json *report)
 {
 	es_autofree struct gather *g = ES_NEW(struct gather);
 	struct tar_writer w = {.sink = {gather_write, g}};
-	struct layer_counts counts = {0};
 	struct output out = {.fd = LAYER_FD_OUT};
-	int lowers[LAYER_LOWERS_MAX];
-	size_t n = 0;
 	es_err *err;
 
-	if (o->upper && (o->path || o->plain))
-		return es_err_new(ES_E_INVALID, "--upper does not go with --plain or --path");
-	if (o->rename && !o->path)
-		return es_err_new(ES_E_INVALID, "--rename wants --path");
-	es_autoclose int root = openat(LAYER_FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return es_err_sys(errno, "open descriptor %d as a directory", LAYER_FD_DIR);
-	while (o->upper && n < LAYER_LOWERS_MAX && is_open(LAYER_FD_LOWERS + (int)n) &&
-	       LAYER_FD_LOWERS + (int)n != root) {
-		lowers[n] = LAYER_FD_LOWERS + (int)n;
-		n++;
-	}
-	ES_TRY(sandbox_enter(
-		&(struct sandbox){.root_fd = root, .read_fds = lowers, .n_read_fds = n, .trusted_xattrs = o->upper}));
 	g->out = &out;
 	out.digest = digest_new();
-	err = treepack_all(&w, root, lowers, n, o, &counts);
+	err = treepack_all(&w, p->root, p->lowers, p->n, p->o, &p->counts);
 	if (!err)
 		err = gather_flush(g);
 	if (!err) {
@@ -286,11 +317,38 @@ static es_err *pack(struct layer_options *o, struct arena *a, struct json *repor
 		json_set_str(a, report, "digest", json_str(json_get(report, "diff_id")));
 		set_u64(a, report, "size", out.bytes);
 		set_u64(a, report, "tar_size", out.bytes);
-		set_u64(a, report, "entries", counts.entries);
-		set_u64(a, report, "content_size", counts.content_size);
+		set_u64(a, report, "entries", p->counts.entries);
+		set_u64(a, report, "content_size", p->counts.content_size);
 	}
 	digest_free(out.digest);
 	return err;
+}
+
+static es_err *pack(struct layer_options *o, struct arena *a, struct json *report)
+{
+	struct packing p = {.o = o};
+
+	if (o->upper && (o->path || o->plain))
+		return es_err_new(ES_E_INVALID, "--upper does not go with --plain or --path");
+	if (o->rename && !o->path)
+		return es_err_new(ES_E_INVALID, "--rename wants --path");
+	if (o->file && !o->upper)
+		return es_err_new(ES_E_INVALID, "--file wants --upper");
+	o->max_entries = UINT64_MAX; /* the index has its own maxima */
+	if (o->file)
+		ES_TRY(empty_file());
+	es_autoclose int root = openat(LAYER_FD_DIR, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return es_err_sys(errno, "open descriptor %d as a directory", LAYER_FD_DIR);
+	p.root = root;
+	while (o->upper && p.n < LAYER_LOWERS_MAX && is_open(LAYER_FD_LOWERS + (int)p.n) &&
+	       LAYER_FD_LOWERS + (int)p.n != root) {
+		p.lowers[p.n] = LAYER_FD_LOWERS + (int)p.n;
+		p.n++;
+	}
+	ES_TRY(sandbox_enter(&(struct sandbox){
+		.root_fd = root, .read_fds = p.lowers, .n_read_fds = p.n, .trusted_xattrs = o->upper}));
+	return o->file ? pack_file(&p, a, report) : pack_tar(&p, a, report);
 }
 
 static es_err *kind_parse(const char *name, enum pack_kind *ret)

@@ -4,10 +4,13 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <string.h>
 
 struct ahead {
 	es_err *(*produce)(void *self, char *out, size_t size, size_t *ret_n);
+	es_err *(*run)(void *self, struct ahead *to);
 	void *self;
+	size_t put; /* bytes in the slot that ahead_put fills; it has room when that is not 0 */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -32,6 +35,56 @@ static bool wait_for_room(struct ahead *a)
 	return go;
 }
 
+/* N bytes are in the slot behind the last. */
+static void hand_over(struct ahead *a, size_t n)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	a->n[a->filled++ % AHEAD_BUFFERS] = n;
+	(void)pthread_cond_signal(&a->changed);
+	(void)pthread_mutex_unlock(&a->lock);
+}
+
+static void end(struct ahead *a, es_err *err)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	a->err = err;
+	a->ended = true;
+	(void)pthread_cond_signal(&a->changed);
+	(void)pthread_mutex_unlock(&a->lock);
+}
+
+es_err *ahead_put(struct ahead *a, const void *bytes, size_t n)
+{
+	while (n > 0) {
+		size_t here = AHEAD_BUFFER_SIZE - a->put;
+
+		if (a->put == 0 && !wait_for_room(a))
+			return es_err_new(ES_E_CANCELLED, "nobody reads on");
+		if (here > n)
+			here = n;
+		memcpy(a->buffers[a->filled % AHEAD_BUFFERS] + a->put, bytes, here);
+		bytes = (const char *)bytes + here;
+		n -= here;
+		a->put += here;
+		if (a->put == AHEAD_BUFFER_SIZE) {
+			hand_over(a, a->put);
+			a->put = 0;
+		}
+	}
+	return NULL;
+}
+
+static void *run_once(void *self)
+{
+	struct ahead *a = self;
+	es_err *err = a->run(a->self, a);
+
+	if (!err && a->put)
+		hand_over(a, a->put);
+	end(a, err);
+	return NULL;
+}
+
 static void *run(void *self)
 {
 	struct ahead *a = self;
@@ -41,34 +94,24 @@ static void *run(void *self)
 		size_t slot = a->filled % AHEAD_BUFFERS, n = 0; /* only this thread changes filled */
 		es_err *err = a->produce(a->self, a->buffers[slot], AHEAD_BUFFER_SIZE, &n);
 
-		(void)pthread_mutex_lock(&a->lock);
 		more = !err && n > 0;
-		if (more) {
-			a->n[slot] = n;
-			a->filled++;
-		} else {
-			a->err = err;
-			a->ended = true;
-		}
-		(void)pthread_cond_signal(&a->changed);
-		(void)pthread_mutex_unlock(&a->lock);
+		if (more)
+			hand_over(a, n);
+		else
+			end(a, err);
 	}
 	return NULL;
 }
 
-es_err *ahead_start(es_err *(*produce)(void *self, char *out, size_t size, size_t *ret_n), void *self,
-		    struct ahead **ret)
+static es_err *start(struct ahead *a, void *(*thread)(void *self), struct ahead **ret)
 {
-	struct ahead *a = ES_NEW(struct ahead);
 	int rc;
 
-	a->produce = produce;
-	a->self = self;
 	for (size_t i = 0; i < AHEAD_BUFFERS; i++)
 		a->buffers[i] = es_xmalloc(AHEAD_BUFFER_SIZE);
 	(void)pthread_mutex_init(&a->lock, NULL);
 	(void)pthread_cond_init(&a->changed, NULL);
-	rc = pthread_create(&a->thread, NULL, run, a);
+	rc = pthread_create(&a->thread, NULL, thread, a);
 	if (rc) {
 		a->ended = true;
 		for (size_t i = 0; i < AHEAD_BUFFERS; i++)
@@ -78,6 +121,25 @@ es_err *ahead_start(es_err *(*produce)(void *self, char *out, size_t size, size_
 	}
 	*ret = a;
 	return NULL;
+}
+
+es_err *ahead_start(es_err *(*produce)(void *self, char *out, size_t size, size_t *ret_n), void *self,
+		    struct ahead **ret)
+{
+	struct ahead *a = ES_NEW(struct ahead);
+
+	a->produce = produce;
+	a->self = self;
+	return start(a, run, ret);
+}
+
+es_err *ahead_start_run(es_err *(*fn)(void *self, struct ahead *to), void *self, struct ahead **ret)
+{
+	struct ahead *a = ES_NEW(struct ahead);
+
+	a->run = fn;
+	a->self = self;
+	return start(a, run_once, ret);
 }
 
 es_err *ahead_read(struct ahead *a, const char **ret_bytes, size_t *ret_n)

@@ -103,6 +103,15 @@ static es_err *check_file(int fd, const struct layers_info *info, uint64_t *ret_
 	return NULL;
 }
 
+es_err *layerform_check(struct store *st, const struct layers_info *info)
+{
+	es_autofree char *path = es_xasprintf("layers/%s/layer", info->diff_id + strlen("sha256:"));
+	es_autoclose int fd = openat(st->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t meta_at;
+
+	return fd < 0 ? es_err_sys(errno, "open %s", path) : check_file(fd, info, &meta_at);
+}
+
 /* On the disk. The tar's pages are not needed again: what containers read of it has pages of its own. */
 static es_err *settle_file(int fd, uint64_t meta_at)
 {
@@ -142,6 +151,41 @@ static es_err *unpack_file(struct store *st, struct arena *a, const char *partia
 	ES_TRY(make_file(st, arena_printf(a, "%s/layer", partial), &fd));
 	ES_TRY(layerprog_run(st, a, &(struct layerprog_call){ .argv = argv, .stream_fd = stream_fd, .dir_fd = -1, .out_fd = fd }, &report));
 	return take_file(st, a, partial, fd, report, ret);
+}
+
+static es_err *pack_file(struct store *st, struct arena *a, const char *partial, int upper, const struct stack_lowers *l, struct layerform_made *ret)
+{
+	static const char *const argv[] = { "estiba-layer", "pack", "--upper", "--file", NULL };
+	es_autoclose int fd = -1;
+	struct json *report;
+
+	ES_TRY(make_file(st, arena_printf(a, "%s/layer", partial), &fd));
+	ES_TRY(layerprog_run(st, a,
+			     &(struct layerprog_call){ .argv = argv, .stream_fd = -1, .dir_fd = upper, .out_fd = fd, .lower_fds = l->fds,
+						       .n_lowers = l->n },
+			     &report));
+	return take_file(st, a, partial, fd, report, ret);
+}
+
+/* The tar first, then the tree out of it. */
+static es_err *pack_directory(struct store *st, struct arena *a, const char *partial, int upper, const struct stack_lowers *l,
+			      struct layerform_made *ret)
+{
+	static const char *const pack[] = { "estiba-layer", "pack", "--upper", NULL }, *const unpack[] = { "estiba-layer", "unpack", NULL };
+	es_autoclose int dir = -1, tar = -1;
+	struct json *report;
+
+	ret->form = LAYERS_DIRECTORY;
+	ES_TRY(make_tree(st, arena_printf(a, "%s/fs", partial), &dir));
+	ES_TRY(make_file(st, arena_printf(a, "%s/tar", partial), &tar));
+	ES_TRY(layerprog_run(st, a,
+			     &(struct layerprog_call){ .argv = pack, .stream_fd = -1, .dir_fd = upper, .out_fd = tar, .lower_fds = l->fds,
+						       .n_lowers = l->n },
+			     &report));
+	if (lseek(tar, 0, SEEK_SET) < 0)
+		return es_err_sys(errno, "rewind");
+	ES_TRY(layerprog_run(st, a, &(struct layerprog_call){ .argv = unpack, .stream_fd = tar, .dir_fd = dir, .out_fd = -1 }, &report));
+	return take_report(a, report, ret);
 }
 
 /* What stands behind the tar would belong to it when it is read to its end. */
@@ -226,4 +270,14 @@ es_err *layerform_unpack(struct store *st, struct arena *a, const char *partial,
 	if (mkdirat(st->root_fd, partial, 0700) < 0)
 		return es_err_sys(errno, "make %s/%s", st->root, partial);
 	return form == LAYERS_FILE ? unpack_file(st, a, partial, stream_fd, ret) : unpack_directory(st, a, partial, stream_fd, ret);
+}
+
+es_err *layerform_pack(struct store *st, struct arena *a, const char *partial, int upper, const struct stack_lowers *lowers,
+		       struct layerform_made *ret)
+{
+	enum layers_form form = layerform_pick(st);
+
+	if (mkdirat(st->root_fd, partial, 0700) < 0)
+		return es_err_sys(errno, "make %s/%s", st->root, partial);
+	return form == LAYERS_FILE ? pack_file(st, a, partial, upper, lowers, ret) : pack_directory(st, a, partial, upper, lowers, ret);
 }

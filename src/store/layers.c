@@ -175,7 +175,7 @@ static es_err *publish_new(struct store *st, const char *partial, const struct l
 	return err;
 }
 
-static es_err *publish(struct store *st, struct arena *a, struct lease *lease, const char *partial, struct layerform_made *made)
+es_err *layers_publish(struct store *st, struct arena *a, struct lease *lease, const char *partial, struct layerform_made *made)
 {
 	es_err *err;
 
@@ -208,7 +208,7 @@ static es_err *import(struct store *st, struct lease *lease, int fd, const char 
 	ES_TRY(layerform_unpack(st, a, partial, fd, &made));
 	ES_TRY(check_wanted(want, &made.info));
 	*ret = made.info;
-	return publish(st, a, lease, partial, &made);
+	return layers_publish(st, a, lease, partial, &made);
 }
 
 es_err *layers_import(struct store *st, struct lease *lease, int fd, const struct layers_want *want, struct layers_info *ret)

@@ -25,5 +25,10 @@ extern const struct field layers_doc_fields[];
 es_err *layers_doc_read(struct store *st, struct arena *a, const char *diff_id, struct layers_doc *ret, enum layers_form *ret_form) ES_CHECKED;
 es_err *layers_doc_write(struct store *st, const char *diff_id, struct layers_doc *doc, enum layers_form form) ES_CHECKED;
 
+struct layerform_made;
+/* What was made in PARTIAL ("partial/X") becomes the layer; LEASE holds it. If the layer is there already nothing is done: the caller discards
+ * PARTIAL in any case. */
+es_err *layers_publish(struct store *st, struct arena *a, struct lease *lease, const char *partial, struct layerform_made *made) ES_CHECKED;
+
 /* What the layer NAME ("sha256:…", "step:ID") consists of, as a path below the data root, in A: for people. */
 es_err *layers_dir_path(struct store *st, struct arena *a, const char *name, char **ret_path) ES_CHECKED;

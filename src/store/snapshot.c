@@ -9,8 +9,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/field.h"
-#include "store/layerprog.h"
-#include "store/layers_priv.h"
+#include "store/layerform.h"
 #include "store/mounts.h"
 #include "store/snapdiff.h"
 #include "store/stack.h"
@@ -208,41 +207,29 @@ es_err *snapshot_paths(struct store *st, struct arena *a, enum snapshot_kind kin
 
 /* --- packing --- */
 
-static es_err *pack(struct store *st, struct arena *a, int upper, int tar_fd, const struct stack_lowers *l, struct layers_info *ret)
-{
-	static const char *const argv[] = { "estiba-layer", "pack", "--upper", NULL };
-	struct json *report;
-
-	ES_TRY(layerprog_run(st, a,
-			     &(struct layerprog_call){ .argv = argv, .stream_fd = -1, .dir_fd = upper, .out_fd = tar_fd, .lower_fds = l->fds,
-						       .n_lowers = l->n },
-			     &report));
-	return layerprog_info(report, ret);
-}
-
 es_err *snapshot_to_layer(struct store *st, struct lease *lease, enum snapshot_kind kind, const char *id, struct layers_info *ret, bool *ret_changed)
 {
 	es_autoarena *a = arena_new();
 	es_autolowers l = { 0 };
-	es_autoclose int upper = -1, tar_fd = -1;
-	struct layers_info info;
+	es_autoclose int upper = -1;
+	es_autofree char *partial = store_partial_name();
+	struct layerform_made made = { 0 };
 	struct record r;
 	struct doc doc;
+	es_err *err;
 
 	ES_TRY(doc_read(st, a, kind, id, &r, &doc));
 	ES_TRY(open_part(st, a, kind, id, "/upper", &upper));
 	ES_TRY(stack_open(st, a, doc.stack, true, &l));
-	tar_fd = openat(st->root_fd, "partial", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (tar_fd < 0)
-		return es_err_sys(errno, "make a temporary file in %s/partial", st->root);
-	ES_TRY(es_err_in(pack(st, a, upper, tar_fd, &l, &info), "pack the changes of %s %s", kinds[kind].word, id));
+	err = es_err_in(layerform_pack(st, a, partial, upper, &l, &made), "pack the changes of %s %s", kinds[kind].word, id);
 	crash_point(st, CRASH_UPPER_PACKED);
-	if (lseek(tar_fd, 0, SEEK_SET) < 0)
-		return es_err_sys(errno, "rewind");
-	ES_TRY(layers_import(st, lease, tar_fd, &(struct layers_want){ .diff_id = info.diff_id }, ret));
+	if (!err)
+		err = layers_publish(st, a, lease, partial, &made);
+	es_err_drop(store_discard(st, partial)); /* gone already if it became the layer */
+	ES_TRY(err);
 	if (ret_changed)
-		*ret_changed = info.entries > 0;
-	return NULL;
+		*ret_changed = made.info.entries > 0;
+	return layers_stat(st, made.info.diff_id, ret);
 }
 
 /* --- looking at it --- */

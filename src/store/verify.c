@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "codec/sha256.h"
+#include "store/layerform.h"
 #include "store/layerprog.h"
 #include "store/stack.h"
 #include "store/store_priv.h"
@@ -333,10 +334,30 @@ static es_err *verify_dir(struct store *st, struct arena *a, const char *diff_id
 	return NULL;
 }
 
+/* --- the file form --- */
+
+/* The tar is what it should be; the index behind it must be one that may be mounted. */
+static es_err *verify_file(struct store *st, struct arena *a, const char *diff_id, struct verify_result *r)
+{
+	struct layers_info info;
+	es_err *err;
+
+	ES_TRY(layers_stat(st, diff_id, &info));
+	err = layerform_check(st, &info);
+	if (!err)
+		return NULL;
+	r->file = arena_printf(a, "layers/%s/layer", diff_id + strlen("sha256:"));
+	r->fault = arena_printf(a, "layer %s is damaged: %s", diff_id, es_err_text(err));
+	es_err_free(err);
+	return NULL;
+}
+
 es_err *verify_layer(struct store *st, struct arena *a, const char *diff_id, bool repair, struct verify_result *ret)
 {
 	es_autofree char *partial = store_partial_name();
 	char is[BLOB_DIGEST_MAX];
+	enum layers_form form;
+	struct layers_doc doc;
 	es_err *err;
 
 	*ret = (struct verify_result){ 0 };
@@ -348,6 +369,9 @@ es_err *verify_layer(struct store *st, struct arena *a, const char *diff_id, boo
 		es_err_free(err);
 		return NULL;
 	}
+	ES_TRY(layers_doc_read(st, a, diff_id, &doc, &form));
+	if (form == LAYERS_FILE)
+		return verify_file(st, a, diff_id, ret);
 	err = verify_dir(st, a, diff_id, partial, repair, ret);
 	es_err_drop(store_discard(st, partial));
 	return es_err_in(err, "compare layer %s with its tar", diff_id);

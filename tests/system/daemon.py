@@ -60,9 +60,8 @@ class Daemon:
         """OWN_CGROUP: containers' control groups below one of this daemon's own, so that a test can count them. WRAP: words before
         the daemon's command line (they must exec it)."""
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'estiba-test-{TAG}'))
-        self.args = [*args]
-        if 'ESTIBA_TEST_LAYER_FORM' in os.environ:
-            self.args.append('--layer-form=' + os.environ['ESTIBA_TEST_LAYER_FORM'])
+        form = os.environ.get('ESTIBA_TEST_LAYER_FORM')
+        self.args = [*([f'--layer-form={form}'] if form else []), *args]
         self.wrap = [*wrap]
         self.cgroup = None
         if own_cgroup:

@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture
 def d():
-    d = Daemon()
+    d = Daemon('--layer-form=auto')
     try:
         yield d.start()
     finally:
@@ -321,6 +321,34 @@ def test_killed_while_a_layer_comes_in(d):
         assert erofs(d) == [] and forms(d) == {} and os.listdir(partial) == [] and d.out('images', '-q') == ''
     subprocess.run([str(BIN / 'estiba'), 'import', '-', 'big:1'], input=tar, env=d.env(), check=True, stdout=subprocess.DEVNULL)
     assert len(erofs(d)) == 1
+
+
+def test_a_packed_upper_is_the_same_layer_in_both_forms(both, tmp_path):
+    """commit: whiteouts, an opaque directory, links, attributes; and what comes in by way of a tar is the same file, bit for bit."""
+    script = ('rm /etc/group; rm -r /usr; mkdir -p /usr/new/er; echo n > /usr/new/er/n; ln /usr/new/er/n /hard; ln -s nowhere /soft; chmod 1700 /home/user; '
+              'mknod /null c 1 3; mknod /pipe p; head -c 3000000 /dev/zero > /zeros; touch -d @1 /usr /usr/new /usr/new/er /home/user /hard /null /pipe /zeros; '
+              'chown 70000:3000000 /zeros; touch -h -d @1 /soft; touch -d @1 / /etc /home')
+    saved = []
+    for d in both.values():
+        (tmp_path / 'bb.tar').write_bytes(busybox_tar())
+        d.estiba('import', '-c', 'ENV PATH=/bin', tmp_path / 'bb.tar', 'bb:1')
+        d.estiba('run', '--name', 'cc', '--network', 'none', 'bb:1', 'sh', '-c', script)
+        d.estiba('commit', 'cc', 'top:1')
+        d.estiba('rm', 'cc')
+        saved.append(json.loads(d.out('inspect', 'top:1'))[0]['RootFS']['Layers'])
+    assert saved[0] == saved[1] and len(saved[0]) == 2
+    top = saved[0][1].removeprefix('sha256:')
+    d = both['file']
+    packed = (d.dir / 'data/layers' / top / 'layer').read_bytes()
+    d.estiba('save', '-o', tmp_path / 'top.tar', 'top:1')
+    d.estiba('rmi', 'top:1')
+    assert top not in forms(d)
+    d.estiba('load', '-i', tmp_path / 'top.tar')
+    assert (d.dir / 'data/layers' / top / 'layer').read_bytes() == packed
+    as_file, as_directory = [described(export(d, 'top:1')) for d in both.values()]
+    assert as_file == as_directory
+    for d in both.values():
+        d.estiba('rmi', 'top:1', 'bb:1')
 
 
 def restart_as(d, form):
