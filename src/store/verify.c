@@ -363,7 +363,9 @@ es_err *verify_layer(struct store *st, struct arena *a, const char *diff_id, boo
 	*ret = (struct verify_result){ 0 };
 	err = digest_tar(st, diff_id, is, &ret->bytes);
 	if (err || !str_eq(is, diff_id)) {
-		ret->file = arena_printf(a, "layers/%s/tar", diff_id + strlen("sha256:"));
+		ret->file = arena_printf(a, "layers/%s/layer", diff_id + strlen("sha256:"));
+		if (faccessat(st->root_fd, ret->file, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			ret->file = arena_printf(a, "layers/%s/tar", diff_id + strlen("sha256:"));
 		ret->fault = err ? arena_printf(a, "layer %s is damaged: %s", diff_id, es_err_text(err))
 				 : arena_printf(a, "layer %s is damaged: its tar has digest %s", diff_id, is);
 		es_err_free(err);

@@ -409,3 +409,16 @@ def test_where_files_cannot_be_mounted(d):
     finally:
         d.stop()
         subprocess.run(['umount', d.dir / 'data'], check=True)
+
+
+@pytest.mark.parametrize('where', ['tar', 'index'])
+def test_a_damaged_layer_file_is_told(d, where):
+    d.import_busybox()
+    path = next((d.dir / 'data/layers').glob('*/layer'))
+    assert d.estiba('system', 'check', check=False).returncode == 0
+    at = 70000 if where == 'tar' else os.path.getsize(path) - 512
+    with open(path, 'r+b') as f:
+        f.seek(at)
+        f.write(b'\xff' * 100)
+    p = d.estiba('system', 'check', check=False)
+    assert p.returncode == 1 and f'layer sha256:{path.parent.name} is damaged' in p.stdout

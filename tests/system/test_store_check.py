@@ -25,7 +25,7 @@ ID = 'ab' * 32
 
 @pytest.fixture(scope='module')
 def d():
-    d = Daemon()
+    d = Daemon('--layer-form=directory')
     try:
         yield d.start()
     finally:
