@@ -99,6 +99,8 @@ es_err *rtops_kill(struct rtops *o, int sig, bool all)
 	if (o->status == RTSTATE_STOPPED)
 		return es_err_new(ES_E_CONFLICT, "container not running");
 	ES_TRY(rtstate_process(&o->state, &pidfd));
+	if (sig == SIGKILL && o->cgroup && !strv_has(o->state.namespaces, "pid"))
+		return cgroup_kill(o->cgroup); /* no namespace ends with the first process: the others would stay */
 	ES_TRY(pidfd_signal(pidfd, sig));
 	/* A frozen v1 process does not even die. */
 	if (sig == SIGKILL && o->cgroup && !cgroup_is_v2(o->cgroup) && cgroup_is_frozen(o->cgroup))

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -174,3 +175,17 @@ def test_exec_in_groups_of_single_controllers(b):
         r = b.call("exec", "--cgroup", word, "c", "true")
         assert r.returncode == 255 and text in r.stderr, r.stderr
     place.rmdir()
+
+
+def members():
+    return {int(p) for d in cgroup_dirs() if (d / "c").exists() for p in (d / "c/cgroup.procs").read_text().split()}
+
+
+def test_kill_ends_all_where_no_pid_namespace_does(b):
+    b.c["linux"]["namespaces"] = [n for n in b.c["linux"]["namespaces"] if n["type"] != "pid"]
+    b.start(script="sleep 1000 & sleep 1001 & wait")
+    while len(members()) != 3:
+        time.sleep(0.01)
+    assert b.call("kill", "c", "KILL").returncode == 0
+    while members():
+        time.sleep(0.01)

@@ -625,8 +625,7 @@ def test_exec_in_a_group_below(b):
                 (p / "sub" / f).write_text((p / f).read_text())
     r = b.call("exec", "--cgroup", "sub", "c", "cat", "/proc/self/cgroup")
     assert r.stderr == "" and {l.split(":")[2] for l in r.stdout.splitlines() if b.prefix or PURE_V2 or ":pids:" in l} in ({"/sub"}, {"/sub", "/"})
-    assert "leads upwards" in b.call("exec", "--cgroup", "../..", "c", "true").stderr
-    assert "--cgroup pids:sub" in b.call("exec", "--cgroup", "pids:sub", "c", "true").stderr
+    assert "bad sub cgroup path" in b.call("exec", "--cgroup", "../..", "c", "true").stderr
 
 
 @pytest.mark.skipif(os.path.exists("/run/systemd/system"), reason="systemd runs here: tests/vm/systemd-story")
