@@ -24,7 +24,7 @@ static const struct row {
 	{ OF_GLOBAL, "debug", 0, FLAG, AT(debug), "log more" },
 	{ OF_GLOBAL, "systemd-cgroup", 0, FLAG, AT(systemd_cgroup), "have systemd make the cgroup; cgroupsPath is slice:prefix:name" },
 	{ OF_GLOBAL, "cgroup-manager", 0, TEXT, AT(cgroup_manager), "cgroupfs, systemd or disabled" },
-	{ OF_GLOBAL, "rootless", 0, TEXT, AT(rootless), "auto or false" },
+	{ OF_GLOBAL, "rootless", 0, TEXT, AT(rootless), "true, false or auto: whether a missing cgroup is no failure" },
 	{ OF_GLOBAL, "version", 'v', FLAG, AT(version), "print the version" },
 	{ OF_GLOBAL | OF_ANY, "help", 'h', FLAG, AT(help), "print this" },
 	{ OF_CREATE | OF_RUN | OF_SPEC, "bundle", 'b', TEXT, AT(bundle), "directory with config.json; else the current one" },

@@ -9,6 +9,7 @@
 
 struct rtargs {
 	/* global */
+	char *own_root; /* what root is when it was not given and is not the usual one */
 	const char *root, *log, *log_format, *rootless, *cgroup_manager, *criu;
 	bool debug, systemd_cgroup, help, version;
 	/* of commands */

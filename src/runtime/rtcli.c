@@ -27,10 +27,16 @@
 #include "runtime/rtops.h"
 #include "runtime/rtspec.h"
 #include "sys/mount.h"
+#include "sys/ns.h"
 #include "sys/pidfd.h"
 #include "sys/spawn.h"
 
 #define RTCLI_OUT_MAX (16u << 20)
+
+static bool is_first_root(void)
+{
+	return geteuid() == 0 && ns_user_is_first();
+}
 
 static es_err *only_id(const struct rtargs *a)
 {
@@ -86,6 +92,11 @@ static es_err *stay(int pidfd, int terminal_socket, int *ret_code)
 
 /* ---- commands ---- */
 
+static bool is_rootless(const struct rtargs *a)
+{
+	return str_eq(a->rootless, "true") || (!str_eq(a->rootless, "false") && !is_first_root());
+}
+
 static es_err *create_options(const struct rtargs *a, struct rtcreate_options *ret)
 {
 	ES_TRY(only_id(a));
@@ -94,6 +105,7 @@ static es_err *create_options(const struct rtargs *a, struct rtcreate_options *r
 	*ret = (struct rtcreate_options){
 		.root = a->root, .id = a->rest[0], .bundle = a->bundle ? a->bundle : ".", .console_socket = a->console_socket,
 		.pid_file = a->pid_file, .preserve_fds = (int)a->preserve_fds, .no_new_keyring = a->no_new_keyring,
+		.rootless = is_rootless(a),
 		.cgroup_driver = a->systemd_cgroup || str_eq(a->cgroup_manager, "systemd") ? RTCGROUP_SYSTEMD :
 				 str_eq(a->cgroup_manager, "disabled")		   ? RTCGROUP_DISABLED :
 										     RTCGROUP_FS,
@@ -530,8 +542,8 @@ static es_err *check_global(const struct rtargs *a)
 		return es_err_new(ES_E_INVALID, "unknown cgroup manager specified: %s", a->cgroup_manager);
 	if (a->systemd_cgroup && a->cgroup_manager && !str_eq(a->cgroup_manager, "systemd"))
 		return es_err_new(ES_E_INVALID, "--systemd-cgroup and --cgroup-manager %s contradict each other", a->cgroup_manager);
-	if (a->rootless && !str_eq(a->rootless, "auto") && !str_eq(a->rootless, "false"))
-		return es_err_new(ES_E_UNSUPPORTED, "--rootless %s is not supported", a->rootless);
+	if (a->rootless && !str_eq(a->rootless, "auto") && !str_eq(a->rootless, "false") && !str_eq(a->rootless, "true"))
+		return es_err_new(ES_E_INVALID, "--rootless: \"%s\" is not true, false or auto", a->rootless);
 	if (a->log_format && !str_eq(a->log_format, "text") && !str_eq(a->log_format, "json"))
 		return es_err_new(ES_E_INVALID, "invalid log-format: %s", a->log_format);
 	return NULL;
@@ -563,6 +575,37 @@ static es_err *open_log(const struct rtargs *a)
  * script that names it) makes the container run it too. Then /proc/PID/exe leads out to our file, which root of the
  * container could write to. So whoever starts containers runs from a read-only mount of the file, attached nowhere: the
  * caller can arrange that; otherwise we do, by executing ourselves once more. */
+/* Without the right to mount: from a copy in memory that nobody can change. */
+static es_err *sealed_copy(int *ret_fd)
+{
+	es_autoclose int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	es_autoclose int fd = memfd_create("estiba-run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (exe < 0 || fd < 0)
+		return es_err_sys(errno, "copy this program");
+	ES_TRY(file_pump(exe, fd, NULL));
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return es_err_sys(errno, "seal the copy of this program");
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+static bool is_sealed(void)
+{
+	es_autoclose int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int seals = fd < 0 ? -1 : fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && seals & F_SEAL_WRITE;
+}
+
+/* Whether a process with our rights could write to the program, or make it so. */
+static bool is_ours(int exe)
+{
+	struct stat st;
+
+	return fstat(exe, &st) < 0 || st.st_uid == geteuid() || access("/proc/self/exe", W_OK) == 0;
+}
+
 static es_err *leave_writable_mount(char **argv)
 {
 	es_autoclose int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC), fd = -1;
@@ -572,17 +615,33 @@ static es_err *leave_writable_mount(char **argv)
 
 	if (exe < 0 || fstatvfs(exe, &st) < 0)
 		return es_err_sys(errno, "open this program");
-	if (st.f_flag & ST_RDONLY || geteuid() != 0)
+	if (st.f_flag & ST_RDONLY || !is_ours(exe) || is_sealed())
 		return NULL;
 	n = readlink("/proc/self/exe", path, sizeof path - 1);
 	if (n < 0)
 		return es_err_sys(errno, "path of this program");
 	path[n] = '\0';
-	ES_TRY(mount_clone(exe, "", false, &fd));
-	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	if (is_first_root()) {
+		ES_TRY(mount_clone(exe, "", false, &fd));
+		ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	} else {
+		ES_TRY(sealed_copy(&fd));
+	}
 	argv[0] = path; /* companions are looked for beside it */
 	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	return es_err_sys(errno, "execute this program");
+}
+
+/* Who is not root has a directory of his own for what lasts as long as he is logged in. */
+static void set_root(struct rtargs *a)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (a->root)
+		return;
+	if (is_rootless(a) && !str_empty(dir))
+		a->own_root = es_xasprintf("%s/estiba-run", dir);
+	a->root = a->own_root ? a->own_root : "/run/estiba-run";
 }
 
 static es_err *run(int argc, char **argv, struct rtargs *a, int *ret_code)
@@ -609,6 +668,7 @@ static es_err *run(int argc, char **argv, struct rtargs *a, int *ret_code)
 		return NULL;
 	}
 	ES_TRY(check_global(a));
+	set_root(a);
 	ES_TRY(open_log(a));
 	if (c->of & (OF_CREATE | OF_RUN | OF_EXEC))
 		ES_TRY(es_err_in(leave_writable_mount(argv), "protect this program from the container"));
@@ -619,7 +679,7 @@ static es_err *run(int argc, char **argv, struct rtargs *a, int *ret_code)
 
 int rtcli_main(int argc, char **argv)
 {
-	struct rtargs a = { .root = "/run/estiba-run" };
+	struct rtargs a = { 0 };
 	int code = 0;
 	es_err *err;
 
@@ -631,6 +691,7 @@ int rtcli_main(int argc, char **argv)
 		es_err_free(err);
 		code = code ? code : 1;
 	}
+	free(a.own_root);
 	strv_free(a.env);
 	strv_free(a.caps);
 	strv_free(a.gids);

@@ -41,9 +41,7 @@ static es_err *check_namespaces(const struct oci_spec *s)
 
 	if (!has_ns(l, "mount", false))
 		return es_err_new(ES_E_UNSUPPORTED, "linux.namespaces: a container without a new mount namespace is not supported");
-	if (has_ns(l, "user", true))
-		return es_err_new(ES_E_UNSUPPORTED, "linux.namespaces: joining a user namespace by path is not supported");
-	if (userns != (l->uid_mappings.n && l->gid_mappings.n))
+	if (!has_ns(l, "user", true) && userns != (l->uid_mappings.n && l->gid_mappings.n))
 		return es_err_new(ES_E_INVALID, userns ? "linux.uidMappings and gidMappings are needed for a new user namespace"
 						       : "linux.uidMappings needs a new user namespace");
 	if (!str_empty(s->hostname) && !has_ns(l, "uts", false) && !has_ns(l, "uts", true))

@@ -3,6 +3,7 @@
 #include "runtime/rtcreate.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,14 +18,17 @@
 #include "runtime/rtconsole.h"
 #include "runtime/rthook.h"
 #include "runtime/rtinit.h"
+#include "runtime/rtmount.h"
 #include "runtime/rtnetdev.h"
 #include "runtime/rtnotify.h"
 #include "runtime/rtrdt.h"
 #include "runtime/rtscope.h"
 #include "runtime/rtstate.h"
 #include "runtime/rtunit.h"
+#include "sys/caps.h"
 #include "sys/clone.h"
 #include "sys/pidfd.h"
+#include "sys/procfs.h"
 
 #define RTCREATE_STACK (256u << 10) /* the child's; only touched pages cost */
 
@@ -45,6 +49,8 @@ struct creation {
 	struct rtrdt rdt;
 	struct rtinit in;
 	struct idmap idmap;
+	struct rtmount_ctx ahead; /* binds made for a user namespace */
+	bool may_mount; /* what only root may is done from here for a process in a user namespace */
 	int lent[NS_N]; /* our own namespaces while we are in the container's */
 	struct clone_stack stack;
 	bool made_dir;
@@ -116,6 +122,25 @@ static es_err *check_found_cgroup(const struct cgroup *cg)
 	return NULL;
 }
 
+/* Whoever is not root has no groups of his own unless somebody delegated him some: then no limit can be set, and none is missed. */
+static es_err *do_without_cgroup(struct creation *c, es_err *err)
+{
+	es_err *limit;
+
+	if (!err || !c->o->rootless || (es_err_errno(err) != EACCES && es_err_errno(err) != EPERM && es_err_errno(err) != EROFS))
+		return err;
+	cgroup_free(c->cgroup);
+	c->cgroup = NULL;
+	limit = rtcgroup_refuse(c->spec.linux_->resources);
+	if (limit) {
+		limit = es_err_new(ES_E_UNSUPPORTED, "%s (%s)", es_err_text(limit), es_err_text(err));
+		es_err_drop(err);
+		return limit;
+	}
+	es_err_drop(err);
+	return NULL;
+}
+
 static es_err *prepare_cgroup(struct creation *c)
 {
 	const char *path = c->spec.linux_->cgroups_path;
@@ -132,7 +157,9 @@ static es_err *prepare_cgroup(struct creation *c)
 		path = c->o->id;
 	else if (strchr(path, ':'))
 		return es_err_new(ES_E_INVALID, "linux.cgroupsPath: \"%s\" is for the systemd driver (--systemd-cgroup)", path);
-	ES_TRY(cgroup_create(&c->cgroup_host, path, &cg));
+	ES_TRY(do_without_cgroup(c, cgroup_create(&c->cgroup_host, path, &cg)));
+	if (!cg)
+		return NULL;
 	if (c->o->cgroup_driver != RTCGROUP_SYSTEMD && cgroup_existed(cg)) /* systemd's scope has the helper in it */
 		err = check_found_cgroup(cg);
 	if (err) {
@@ -174,7 +201,14 @@ static es_err *prepare_namespaces(struct creation *c)
 		else
 			c->in.new_ns |= ns_rows[kind].flag;
 	}
-	c->in.in_user_ns = (c->in.new_ns & CLONE_NEWUSER) != 0;
+	c->may_mount = caps_have(CAP_SYS_ADMIN);
+	c->in.in_user_ns = c->in.new_ns & CLONE_NEWUSER || c->in.join[NS_USER] >= 0;
+	c->in.by_parent = c->in.in_user_ns && c->may_mount;
+	if (c->in.in_user_ns && c->in.new_ns & CLONE_NEWIPC) {
+		c->in.new_ipc_ns = true;
+		c->in.new_ns &= ~(uint64_t)CLONE_NEWIPC;
+	}
+	c->in.bind_devices = c->in.in_user_ns || !caps_have(CAP_MKNOD) || !ns_user_is_first();
 	return NULL;
 }
 
@@ -188,17 +222,42 @@ static const struct idmap_range *ranges(struct arena *a, const struct field_list
 	return r;
 }
 
+static es_err *check_user(const struct creation *c)
+{
+	const struct oci_user *u = &c->spec.process->user;
+	uint32_t id;
+
+	ES_TRY(es_err_in(idmap_uid(&c->idmap, 0, &id), "linux.uidMappings"));
+	ES_TRY(es_err_in(idmap_gid(&c->idmap, 0, &id), "linux.gidMappings"));
+	ES_TRY(es_err_in(idmap_uid(&c->idmap, u->uid, &id), "process.user.uid"));
+	return es_err_in(idmap_gid(&c->idmap, u->gid, &id), "process.user.gid");
+}
+
 static es_err *prepare_process(struct creation *c)
 {
 	const struct oci_linux *l = c->spec.linux_;
 
 	c->idmap = (struct idmap){ ranges(c->a, &l->uid_mappings), ranges(c->a, &l->gid_mappings), l->uid_mappings.n, l->gid_mappings.n };
 	c->in.idmap = &c->idmap;
+	if (c->in.new_ns & CLONE_NEWUSER)
+		ES_TRY(check_user(c));
 	ES_TRY(rtproc_prepare(c->a, &c->spec, c->spec.process, &c->in.proc));
 	ES_TRY(rtconfig_seccomp(c->a, &c->spec, &c->in.proc.seccomp, &c->in.proc.seccomp_len));
 	c->in.proc.preserve_fds = c->o->preserve_fds;
 	if (!c->o->no_new_keyring)
 		c->in.proc.keyring = arena_printf(c->a, "_ses.%s", c->o->id);
+	return NULL;
+}
+
+/* A process in a user namespace may not reach the sources, nor map ids of file systems that are not its own. */
+static es_err *prepare_binds(struct creation *c)
+{
+	if (!c->in.by_parent)
+		return NULL;
+	c->ahead = (struct rtmount_ctx){ .a = c->a, .root = -1, .bundle = c->state.bundle, .proc = -1, .dev_fd = -1, .idmap = &c->idmap,
+					 .userns = c->in.join[NS_USER] };
+	ES_TRY(rtmount_take_binds(&c->ahead, &c->spec));
+	c->in.ahead = c->ahead.ahead;
 	return NULL;
 }
 
@@ -237,13 +296,16 @@ static es_err *prepare_channels(struct creation *c)
 /* ---- clone ---- */
 
 /* Pid and time namespaces are entered by children only, so they are ours for the moment of the clone. The others the child enters
- * itself, unless it is born in a user namespace, where it would not be allowed to. */
+ * itself, unless it is born in a user namespace, where it would not be allowed to. Who has no rights but in a user namespace that is
+ * joined has to be there first: join_on_the_way(). */
 static es_err *borrow_namespaces(struct creation *c)
 {
 	for (int k = 0; k < NS_N; k++) {
 		char path[32];
 
 		if (c->in.join[k] < 0 || (k != NS_PID && k != NS_TIME && !c->in.in_user_ns))
+			continue;
+		if (k == NS_USER || (c->in.join[NS_USER] >= 0 && !c->may_mount))
 			continue;
 		snprintf(path, sizeof path, "/proc/self/ns/%s", ns_rows[k].file);
 		c->lent[k] = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
@@ -258,9 +320,27 @@ static es_err *borrow_namespaces(struct creation *c)
 
 static es_err *return_namespaces(struct creation *c)
 {
-	for (int k = 0; k < NS_N; k++)
-		if (c->lent[k] >= 0)
+	for (int k = 0; k < NS_N; k++) /* not the time namespace: the kernel has nobody change it whose memory is shared */
+		if (c->lent[k] >= 0 && k != NS_TIME)
 			ES_TRY(ns_join((enum ns_kind)k, c->lent[k]));
+	return NULL;
+}
+
+/* In the process between us and the child, which cannot come back. */
+static es_err *join_on_the_way(void *arg)
+{
+	struct rtinit *in = arg;
+
+	for (int k = 0; k < NS_N; k++) { /* the user namespace is the first in the table */
+		if (in->join[k] < 0)
+			continue;
+		if (k == NS_TIME)
+			return es_err_new(ES_E_UNSUPPORTED, "linux.namespaces: without root's rights a time namespace cannot be joined together "
+							    "with a user namespace");
+		ES_TRY(ns_join((enum ns_kind)k, in->join[k]));
+		es_close(in->join[k]);
+		in->join[k] = -1;
+	}
 	return NULL;
 }
 
@@ -286,9 +366,13 @@ static es_err *clone_init(struct creation *c)
 		args.cgroup = (uint64_t)v2;
 	}
 	ES_TRY(borrow_namespaces(c));
-	c->pid = clone_call(&args, &c->stack, rtinit_main, &c->in);
-	if (c->pid < 0)
-		return es_err_sys(-c->pid, "clone into new namespaces");
+	if (c->in.join[NS_USER] >= 0) {
+		ES_TRY(clone_through(join_on_the_way, &args, &c->stack, rtinit_main, &c->in, &c->pid));
+	} else {
+		c->pid = clone_call(&args, &c->stack, rtinit_main, &c->in);
+		if (c->pid < 0)
+			return es_err_sys(-c->pid, "clone into new namespaces");
+	}
 	close(c->up[1]);
 	close(c->down[0]);
 	c->up[1] = c->down[0] = -1;
@@ -320,6 +404,38 @@ static int join_cgroup(struct creation *c, const char **ret_mount)
 	return errnum;
 }
 
+/* Its map, when it was made by somebody else; config.json may say the same but nothing different. */
+static es_err *learn_map(struct creation *c)
+{
+	struct idmap there;
+
+	ES_TRY(idmap_read(c->a, c->pid, &there));
+	if (!idmap_is_identity(&c->idmap) && !idmap_equal(&c->idmap, &there))
+		return es_err_new(ES_E_INVALID, "linux.uidMappings and gidMappings differ from those of the user namespace in linux.namespaces");
+	c->idmap = there;
+	return check_user(c);
+}
+
+/* The child waits meanwhile, so that memory is ours. What the kernel lets only root do is done here for it. */
+static es_err *settle_user_ns(struct creation *c)
+{
+	es_autoclose int proc = -1;
+	uint32_t uid;
+
+	if (!c->in.in_user_ns)
+		return NULL;
+	if (c->in.new_ns & CLONE_NEWUSER)
+		ES_TRY(es_err_in(idmap_write(&c->idmap, c->pid), "linux.uidMappings, gidMappings"));
+	else
+		ES_TRY(learn_map(c));
+	if (!c->in.by_parent)
+		return NULL;
+	ES_TRY(procfs_host(&proc));
+	ES_TRY(rtproc_limits(&c->in.proc, proc, c->pid));
+	ES_TRY(idmap_uid(&c->idmap, c->spec.process->user.uid, &uid));
+	return rtproc_own_stdio(uid);
+}
+
 /* While the child makes its mounts: put it into its cgroups, record it, map its ids. */
 static es_err *settle(struct creation *c)
 {
@@ -338,8 +454,7 @@ static es_err *settle(struct creation *c)
 		es_err_drop(stop_child(c));
 		return es_err_sys(errnum, "linux.intelRdt: join the class of service");
 	}
-	if (c->in.new_ns & CLONE_NEWUSER)
-		ES_TRY(idmap_write(c->in.idmap, c->pid)); /* the child waits for it */
+	ES_TRY(settle_user_ns(c));
 	err = pidfd_start_ticks(c->pid, &ticks);
 	if (!err) { /* else it died, and the channel will say why */
 		errnum = rtstate_write_seccomp(c->state_dir, c->in.proc.seccomp, c->in.proc.seccomp_len);
@@ -449,6 +564,7 @@ static const struct {
 	{ NULL, prepare_root },
 	{ NULL, prepare_namespaces },
 	{ NULL, prepare_process },
+	{ NULL, prepare_binds },
 	{ NULL, prepare_console },
 	{ NULL, prepare_cgroup },
 	{ NULL, prepare_rdt },
@@ -484,6 +600,7 @@ static void done(struct creation *c)
 
 	for (size_t i = 0; i < ES_N(fds); i++)
 		es_close(fds[i]);
+	rtmount_drop_ahead(&c->ahead, &c->spec);
 	for (int k = 0; k < NS_N; k++) {
 		es_close(c->lent[k]);
 		es_close(c->in.join[k]);

@@ -15,6 +15,7 @@ struct rtcreate_options {
 	const char *pid_file;       /* NULL: none */
 	int preserve_fds;
 	bool no_new_keyring;
+	bool rootless; /* no control group is no failure unless a limit is asked for */
 	enum rtcgroup_driver cgroup_driver;
 	bool wait_for_start; /* `create`; else the command runs at once */
 };

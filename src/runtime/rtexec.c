@@ -3,6 +3,7 @@
 #include "runtime/rtexec.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +18,10 @@
 #include "runtime/rtnotify.h"
 #include "runtime/rtproc.h"
 #include "runtime/rtstate.h"
+#include "sys/caps.h"
 #include "sys/cgroup.h"
 #include "sys/clone.h"
+#include "sys/idmap.h"
 #include "sys/ns.h"
 #include "sys/pidfd.h"
 #include "sys/procfs.h"
@@ -36,6 +39,7 @@ struct joining {
 	int dir, init, host_proc, console, up[2], down[2];
 	int hear, say, parents[2]; /* the child's ends of the two pipes, and its copies of the others */
 	uint64_t ns, ns_by_parent;
+	bool in_user_ns, own_by_parent;
 	struct cgroup_host cgroup_host;
 	struct cgroup *cgroup;
 	struct clone_stack stack;
@@ -63,7 +67,8 @@ static es_err *become_child(struct joining *j)
 		return es_err_sys(errno, "setsid");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) /* others in the container must not look into us */
 		return es_err_sys(errno, "not dumpable");
-	ES_TRY(rtproc_limits(&j->proc, j->host_proc));
+	ES_TRY(rtproc_open_label(&j->proc, j->host_proc));
+	ES_TRY(rtproc_limits(&j->proc, j->host_proc, 0));
 	if (file_read_some(j->hear, &go, 1) != 1)
 		return es_err_new(ES_E_CANCELLED, "the runtime went away");
 	if (!cpus)
@@ -71,11 +76,14 @@ static es_err *become_child(struct joining *j)
 	else
 		ES_TRY(rtproc_run_on(cpus->final, "process.execCPUAffinity.final"));
 	ES_TRY(ns_join_of(j->init, j->ns));
-	if (j->ns & CLONE_NEWUSER && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
+	if (j->in_user_ns && syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
+		return es_err_sys(errno, "forget groups");
+	if (j->in_user_ns && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
 		return es_err_sys(errno, "become root of the user namespace");
 	if (j->console >= 0)
 		ES_TRY(es_err_in(rtconsole_take(j->console, &j->process, false), "terminal"));
-	ES_TRY(rtproc_own_stdio(&j->proc));
+	if (!j->own_by_parent)
+		ES_TRY(rtproc_own_stdio(j->process.user.uid));
 	ES_TRY(rtproc_become(&j->proc, &command));
 	j->at_exec = true;
 	return rtproc_exec(&j->proc, command);
@@ -238,6 +246,27 @@ static es_err *find_container(struct joining *j)
 	return NULL;
 }
 
+/* Root enters pid and time namespaces for its children and stays who it is. Whoever is not has no rights but in the container's user
+ * namespace, so it goes there itself, for good; what it was before is not needed any more. */
+static es_err *prepare_user_ns(struct joining *j)
+{
+	struct idmap map;
+	uint32_t uid, gid;
+
+	j->in_user_ns = (j->ns & CLONE_NEWUSER) != 0;
+	if (!j->in_user_ns)
+		return NULL;
+	ES_TRY(idmap_read(j->a, (pid_t)j->state.pid, &map));
+	ES_TRY(es_err_in(idmap_uid(&map, j->process.user.uid, &uid), "process.user.uid"));
+	ES_TRY(es_err_in(idmap_gid(&map, j->process.user.gid, &gid), "process.user.gid"));
+	j->own_by_parent = caps_have(CAP_SYS_ADMIN);
+	if (j->own_by_parent)
+		return rtproc_own_stdio(uid);
+	j->ns_by_parent |= CLONE_NEWUSER;
+	j->ns &= ~(uint64_t)CLONE_NEWUSER;
+	return NULL;
+}
+
 static es_err *prepare(struct joining *j)
 {
 	ES_TRY(rtproc_prepare(j->a, &j->spec, &j->process, &j->proc));
@@ -246,6 +275,7 @@ static es_err *prepare(struct joining *j)
 	j->proc.keyring = arena_printf(j->a, "_ses.%s", j->o->id);
 	ES_TRY(rtconsole_open(j->process.terminal, j->o->console_socket, j->o->own_console, &j->console));
 	ES_TRY(procfs_host(&j->host_proc));
+	ES_TRY(prepare_user_ns(j));
 	if (pipe2(j->up, O_CLOEXEC) < 0 || pipe2(j->down, O_CLOEXEC) < 0)
 		return es_err_sys(errno, "pipe");
 	j->hear = j->down[0];

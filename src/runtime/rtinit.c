@@ -27,7 +27,9 @@
 struct work {
 	struct rtinit *in;
 	int proc; /* detached procfs of the new pid namespace: writes go through it, never through a path */
+	bool proc_is_hosts;
 	int root;
+	int place; /* where the root is attached, opened with the rights of our creator; -1 */
 	struct rtmount_ctx mounts;
 	char *command;
 	int fifo; /* O_PATH; -1: none to wait for */
@@ -90,20 +92,44 @@ static es_err *enter_namespaces(struct work *w)
 
 	if (syscall(SYS_setsid) < 0)
 		return es_err_sys(errno, "setsid");
+	if (in->new_ns & CLONE_NEWUSER && !in->by_parent)
+		ES_TRY(need_go(w)); /* who maps our ids without being root may only as long as we are dumpable */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return es_err_sys(errno, "not dumpable");
 	umask(0);
+	if (in->in_user_ns && in->rootfs)
+		w->place = openat(AT_FDCWD, in->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (int k = 0; k < NS_N; k++) /* the user namespace comes first in the table */
 		if (in->join[k] >= 0 && k != NS_PID)
 			ES_TRY(ns_join((enum ns_kind)k, in->join[k]));
-	if (in->new_ns & CLONE_NEWUSER || in->join[NS_USER] >= 0) {
+	if (in->in_user_ns) {
 		ES_TRY(need_go(w));
 		if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
 			return es_err_sys(errno, "become root of the user namespace");
 		if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
 			return es_err_sys(errno, "forget groups");
+		if (in->new_ipc_ns && syscall(SYS_unshare, CLONE_NEWIPC) < 0)
+			return es_err_sys(errno, "new ipc namespace");
 	}
 	return NULL;
+}
+
+/* The file belongs to root of the host while we are not dumpable, which root of a user namespace is not. In a pid namespace that is
+ * new there is nobody yet to look into us meanwhile. */
+static es_err *put_offsets(struct work *w, const char *text)
+{
+	es_err *err;
+
+	if (!w->in->in_user_ns)
+		return procfs_put(w->proc, "self/timens_offsets", text);
+	if (!(w->in->new_ns & CLONE_NEWPID))
+		return es_err_new(ES_E_UNSUPPORTED, "in a user namespace they need a new pid namespace");
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+		return es_err_sys(errno, "dumpable");
+	err = procfs_put(w->proc, "self/timens_offsets", text);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 && !err)
+		err = es_err_sys(errno, "not dumpable");
+	return err;
 }
 
 static es_err *time_offsets(struct work *w)
@@ -120,12 +146,19 @@ static es_err *time_offsets(struct work *w)
 
 		es_buf_printf(&b, "%s %lld %u\n", e->key, (long long)o->secs, o->nanosecs);
 	}
-	return b.len ? es_err_in(procfs_put(w->proc, "self/timens_offsets", es_buf_str(&b)), "linux.timeOffsets") : NULL;
+	return b.len ? es_err_in(put_offsets(w, es_buf_str(&b)), "linux.timeOffsets") : NULL;
 }
 
+/* A user namespace that shares the host's pid namespace may not mount a procfs of it, but look at the host's. */
 static es_err *open_proc(struct work *w)
 {
-	return mount_new("proc", "proc", NULL, 0, &w->proc);
+	es_err *err = mount_new("proc", "proc", NULL, 0, &w->proc);
+
+	if (!err || es_err_errno(err) != EPERM || w->in->new_ns & CLONE_NEWPID)
+		return err;
+	es_err_drop(err);
+	w->proc_is_hosts = true;
+	return procfs_host(&w->proc);
 }
 
 static es_err *set_names(struct work *w)
@@ -141,7 +174,8 @@ static es_err *set_names(struct work *w)
 
 static es_err *limits(struct work *w)
 {
-	return rtproc_limits(&w->in->proc, w->proc);
+	ES_TRY(rtproc_open_label(&w->in->proc, w->proc));
+	return w->in->by_parent ? NULL : rtproc_limits(&w->in->proc, w->proc, 0);
 }
 
 static es_err *sysctls(struct work *w)
@@ -178,7 +212,7 @@ static es_err *propagation(struct work *w)
 
 	w->mounts.a = w->in->a;
 	w->mounts.bundle = w->in->state->bundle;
-	if (p == MS_SHARED)
+	if (p == MS_SHARED && !w->in->ahead)
 		ES_TRY(rtmount_take_shared(&w->mounts, w->in->spec));
 	return mount_propagate_all(p == MS_PRIVATE || p == MS_UNBINDABLE ? MS_PRIVATE : MS_SLAVE);
 }
@@ -200,7 +234,7 @@ static es_err *root_mount(struct rtinit *in, int place, int *ret_fd)
 static es_err *attach_root(struct work *w)
 {
 	struct rtinit *in = w->in;
-	es_autoclose int place = openat(AT_FDCWD, in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	es_autoclose int place = w->place >= 0 ? ES_TAKE_FD(w->place) : openat(AT_FDCWD, in->rootfs ? in->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	es_autoclose int fd = -1;
 	es_err *err;
 
@@ -227,17 +261,18 @@ static es_err *make_mounts(struct work *w)
 	struct rtinit *in = w->in;
 
 	w->mounts = (struct rtmount_ctx){
-		.a = in->a, .root = w->root, .bundle = in->state->bundle, .proc = w->proc, .cgroup_host = in->cgroup_host,
+		.a = in->a, .root = w->root, .bundle = in->state->bundle, .proc = w->proc_is_hosts ? -1 : w->proc, .cgroup_host = in->cgroup_host,
 		.cgroup_path = in->cgroup ? cgroup_path(in->cgroup) : "", .cgroup_ns = in->new_cgroup_ns || in->join[NS_CGROUP] >= 0,
 		.cgroup_ready = need_go, .arg = w, .dev_fd = -1,
-		.ahead = w->mounts.ahead,
+		.ahead = in->ahead ? in->ahead : w->mounts.ahead, .ahead_done = in->ahead != NULL,
+		.idmap = in->idmap, .userns = -1,
 	};
 	return rtmount_all(&w->mounts, in->spec);
 }
 
 static es_err *make_devices(struct work *w)
 {
-	return rtdev_make(w->root, w->in->spec, w->in->in_user_ns);
+	return rtdev_make(w->root, w->in->spec, w->in->bind_devices);
 }
 
 static es_err *make_masks(struct work *w)
@@ -319,7 +354,7 @@ static es_err *set_personality(struct work *w)
 
 static es_err *own_stdio(struct work *w)
 {
-	return rtproc_own_stdio(&w->in->proc);
+	return w->in->by_parent ? NULL : rtproc_own_stdio(w->in->proc.p->user.uid);
 }
 
 static void close_between(int first, int last)
@@ -444,7 +479,7 @@ static es_err *run(struct work *w)
 int rtinit_main(void *arg)
 {
 	struct rtinit *in = arg;
-	struct work w = { .in = in, .proc = -1, .root = -1, .fifo = -1 };
+	struct work w = { .in = in, .proc = -1, .root = -1, .place = -1, .fifo = -1 };
 
 	for (size_t i = 0; i < ES_N(in->parents); i++) /* with a copy of its writing end we would not see that the parent is gone */
 		close(in->parents[i]);

@@ -43,9 +43,13 @@ struct rtinit {
 	bool join_cgroup;         /* the child does it, before anything else; else the parent has */
 	uint64_t new_ns;          /* CLONE_NEW* flags it was born with */
 	bool new_cgroup_ns, new_time_ns;
+	bool new_ipc_ns; /* to be made by root of the user namespace: its message queues belong to whoever makes it */
 	int join[NS_N];           /* descriptors of namespaces to enter, -1: none; pid was joined by the parent */
 	bool in_user_ns;          /* new or joined */
+	bool by_parent;           /* limits and the owner of the standard streams are the parent's work, who has the rights to */
+	bool bind_devices;        /* nodes cannot be made here */
 	const struct idmap *idmap;
+	int *ahead;               /* binds that the parent made (rtmount_take_binds); NULL: none */
 	const struct rtstate *state; /* for the hooks that run in the container's namespaces */
 	pid_t pid;                /* its number outside; written by the kernel before it runs */
 	int up, down;             /* write end to, read end from the parent */

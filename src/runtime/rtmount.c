@@ -321,6 +321,8 @@ es_err *rtmount_take_shared(struct rtmount_ctx *c, const struct oci_spec *spec)
 {
 	const struct oci_mount *first = spec->mounts.items;
 
+	if (c->ahead_done)
+		return NULL;
 	c->ahead = ARENA_ARRAY(c->a, int, spec->mounts.n + 1);
 	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts) {
 		struct rtmount_options o;
@@ -333,23 +335,56 @@ es_err *rtmount_take_shared(struct rtmount_ctx *c, const struct oci_spec *spec)
 	return NULL;
 }
 
-static es_err *make_bind(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, const struct rtmount_options *o,
-			 int *ret_fd, bool *ret_dir)
+/* MAP's ids, or with option idmap and none of its own those of the container's user namespace. */
+static es_err *map_ids(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o, int fd)
 {
-	const char *source = source_path(c, m);
-	es_autoclose int fd = c->ahead ? ES_TAKE_FD(c->ahead[m - (const struct oci_mount *)spec->mounts.items]) : -1;
 	struct idmap map;
-	struct stat st;
+
+	ES_TRY(id_map_of(c->a, m, &map));
+	if (!o->idmap || !idmap_is_identity(&map))
+		return mount_idmap(fd, &map, o->idmap_recursive);
+	if (c->userns >= 0)
+		return mount_idmap_as(fd, c->userns, o->idmap_recursive);
+	if (idmap_is_identity(c->idmap))
+		return es_err_new(ES_E_INVALID, "option idmap needs uidMappings and gidMappings, of the mount or of a new user namespace");
+	return mount_idmap(fd, c->idmap, o->idmap_recursive);
+}
+
+/* What is mounted below the source must not be uncovered by somebody in a user namespace. */
+static es_err *explain_bind(es_err *err, const struct rtmount_options *o, bool in_userns)
+{
+	if (!err || o->recursive || !in_userns || es_err_errno(err) != EINVAL)
+		return err;
+	return es_err_in(err, "below it are mounts that a user namespace cannot leave out (rbind takes them along)");
+}
+
+static es_err *bound(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd)
+{
+	es_autoclose int fd = c->ahead ? ES_TAKE_FD(c->ahead[m - (const struct oci_mount *)spec->mounts.items]) : -1;
 
 	if (o->n_params)
 		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
+	if (fd >= 0 && c->ahead_done) {
+		*ret_fd = ES_TAKE_FD(fd);
+		return NULL;
+	}
 	if (fd < 0)
-		ES_TRY(bind_source(source, o->recursive, &fd));
-	if (fstat(fd, &st) < 0)
-		return es_err_sys(errno, "stat %s", source);
+		ES_TRY(explain_bind(bind_source(source_path(c, m), o->recursive, &fd), o, !idmap_is_identity(c->idmap) || c->userns >= 0));
 	ES_TRY(mount_change(fd, &o->change));
-	ES_TRY(id_map_of(c->a, m, &map));
-	ES_TRY(mount_idmap(fd, &map, o->idmap_recursive));
+	ES_TRY(map_ids(c, m, o, fd));
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+static es_err *make_bind(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, const struct rtmount_options *o,
+			 int *ret_fd, bool *ret_dir)
+{
+	es_autoclose int fd = -1;
+	struct stat st;
+
+	ES_TRY(bound(c, spec, m, o, &fd));
+	if (fstat(fd, &st) < 0)
+		return es_err_sys(errno, "stat %s", m->source);
 	*ret_dir = S_ISDIR(st.st_mode);
 	*ret_fd = ES_TAKE_FD(fd);
 	return NULL;
@@ -364,6 +399,56 @@ static void add_label(struct arena *a, const char *label, struct rtmount_options
 		memcpy(params, o->params, o->n_params * sizeof *params);
 	params[o->n_params++] = arena_printf(a, "context=%s", label);
 	o->params = params;
+}
+
+static bool is_bind(const struct oci_mount *m, const struct rtmount_options *o)
+{
+	return o->bind || str_eq(m->type, "bind");
+}
+
+/* Our mounts are the host's: what is cut from them must not stay a peer, unless it shall be one. */
+static es_err *take_bind(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, struct rtmount_options *o, int *ret_fd)
+{
+	uint64_t p = rtmount_propagation(spec->linux_->rootfs_propagation);
+	struct mount_attr_change first = { .propagation = p && p != RTMOUNT_SHARED ? p : RTMOUNT_SLAVE, .propagation_below = true };
+	es_autoclose int fd = -1;
+
+	if (o->n_params)
+		return es_err_new(ES_E_INVALID, "a bind mount takes no file system options (%s)", o->params[0]);
+	ES_TRY(bind_source(source_path(c, m), o->recursive, &fd));
+	if (p != RTMOUNT_SHARED || o->change.propagation != RTMOUNT_SHARED)
+		ES_TRY(mount_change(fd, &first));
+	ES_TRY(mount_change(fd, &o->change));
+	ES_TRY(map_ids(c, m, o, fd));
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
+es_err *rtmount_take_binds(struct rtmount_ctx *c, const struct oci_spec *spec)
+{
+	const struct oci_mount *first = spec->mounts.items;
+
+	c->ahead = ARENA_ARRAY(c->a, int, spec->mounts.n + 1);
+	c->ahead_done = true;
+	for (size_t i = 0; i < spec->mounts.n; i++)
+		c->ahead[i] = -1;
+	FIELD_LIST_EACH(const struct oci_mount, m, &spec->mounts) {
+		struct rtmount_options o;
+
+		ES_TRY(rtmount_options(c->a, m->options, &o));
+		if (is_bind(m, &o) && !str_empty(m->source))
+			ES_TRY(es_err_in(take_bind(c, spec, m, &o, &c->ahead[m - first]), "error mounting \"%s\" to rootfs at \"%s\"",
+					 m->source, m->destination));
+	}
+	return NULL;
+}
+
+void rtmount_drop_ahead(struct rtmount_ctx *c, const struct oci_spec *spec)
+{
+	for (size_t i = 0; c->ahead && i < spec->mounts.n; i++) {
+		es_close(c->ahead[i]);
+		c->ahead[i] = -1;
+	}
 }
 
 /* A file system of the kernel's own: tmpfs, devpts, mqueue, sysfs, overlay … */
@@ -547,9 +632,11 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, con
 	ES_TRY(rtmount_options(c->a, m->options, &o));
 	if (o.remount)
 		return remount(c, m, &o);
+	if (!is_bind(m, &o) && (o.idmap || m->uid_mappings.n || m->gid_mappings.n))
+		return es_err_new(ES_E_UNSUPPORTED, "idmap, uidMappings and gidMappings are for bind mounts, not for a new %s", m->type);
 	if (str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2"))
 		return cgroup_mount(c, m, &o);
-	if (o.bind || str_eq(m->type, "bind")) {
+	if (is_bind(m, &o)) {
 		if (str_empty(m->source))
 			return es_err_new(ES_E_INVALID, "bind mount without a source");
 		ES_TRY(make_bind(c, spec, m, &o, &fd, &directory));

@@ -34,7 +34,10 @@ struct rtmount_ctx {
 	bool cgroup_ns;        /* the process is in a cgroup namespace of its own */
 	es_err *(*cgroup_ready)(void *arg); /* called once before a cgroup file system is mounted */
 	void *arg;
-	int *ahead; /* sources taken by rtmount_take_shared(), by the mount's place in config.json; NULL: none */
+	int *ahead; /* sources taken by rtmount_take_…(), by the mount's place in config.json; NULL: none */
+	bool ahead_done; /* they are whole mounts, ready to be attached */
+	const struct idmap *idmap; /* of the container's user namespace, for options idmap and ridmap; NULL or identity: none */
+	int userns; /* the same as a descriptor, when it was joined; else -1 */
 	/* Of rtmount.c: which directory /proc is, and whether a procfs is on it by now. */
 	dev_t proc_dev;
 	ino_t proc_ino; /* 0: there is none yet */
@@ -44,6 +47,10 @@ struct rtmount_ctx {
 
 /* To be called before the host's mounts are made slaves of themselves: the sources of binds that stay peers of them, in C->ahead. */
 es_err *rtmount_take_shared(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
+/* To be called outside, before a process is born in a user namespace that may not reach the sources or map their ids: all binds, made, in
+ * C->ahead. Needs the right to mount. */
+es_err *rtmount_take_binds(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
+void rtmount_drop_ahead(struct rtmount_ctx *c, const struct oci_spec *spec);
 es_err *rtmount_all(struct rtmount_ctx *c, const struct oci_spec *spec) ES_CHECKED;
 /* maskedPaths and readonlyPaths; missing paths are fine. */
 es_err *rtmount_masks(struct rtmount_ctx *c, const struct oci_linux *l) ES_CHECKED;

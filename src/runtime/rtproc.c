@@ -146,7 +146,7 @@ static const struct {
 	{ "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING }, { "RLIMIT_STACK", RLIMIT_STACK },
 };
 
-static es_err *set_rlimit(const struct oci_rlimit *want)
+static es_err *set_rlimit(const struct oci_rlimit *want, pid_t pid)
 {
 	struct rlimit lim = { .rlim_cur = want->soft, .rlim_max = want->hard }, have;
 	int resource = 0;
@@ -154,36 +154,38 @@ static es_err *set_rlimit(const struct oci_rlimit *want)
 	for (size_t i = 0; i < ES_N(rlimits); i++) /* one of them is it: ocicheck.h */
 		if (str_eq(rlimits[i].name, want->type))
 			resource = rlimits[i].resource;
-	if (syscall(SYS_prlimit64, 0, resource, &lim, NULL) == 0)
+	if (syscall(SYS_prlimit64, pid, resource, &lim, NULL) == 0)
 		return NULL;
 	if (errno != EPERM)
 		return es_err_sys(errno, "set %s", want->type);
 	/* Without CAP_SYS_RESOURCE the hard limit cannot be raised: keep ours, and say so. */
-	if (syscall(SYS_prlimit64, 0, resource, NULL, &have) < 0)
+	if (syscall(SYS_prlimit64, pid, resource, NULL, &have) < 0)
 		return es_err_sys(errno, "read %s", want->type);
 	if (lim.rlim_max > have.rlim_max)
 		lim.rlim_max = have.rlim_max;
 	if (lim.rlim_cur > lim.rlim_max)
 		lim.rlim_cur = lim.rlim_max;
-	if (syscall(SYS_prlimit64, 0, resource, &lim, NULL) < 0)
+	if (syscall(SYS_prlimit64, pid, resource, &lim, NULL) < 0)
 		return es_err_sys(errno, "set %s", want->type);
 	log_line(LOG_L_WARN, "%s: kept at %llu, CAP_SYS_RESOURCE is missing", want->type, (unsigned long long)lim.rlim_max);
 	return NULL;
 }
 
-static es_err *set_oom_score_adj(int64_t want, int proc)
+static es_err *set_oom_score_adj(int64_t want, int proc, pid_t pid)
 {
 	es_autofree char *have = NULL;
 	es_autoclose int fd = -1;
-	char text[16];
+	char text[16], path[48] = "self/oom_score_adj";
 	es_err *err;
 
+	if (pid)
+		snprintf(path, sizeof path, "%d/oom_score_adj", (int)pid);
 	snprintf(text, sizeof text, "%lld", (long long)want);
-	err = procfs_put(proc, "self/oom_score_adj", text);
+	err = procfs_put(proc, path, text);
 	if (!err || (es_err_errno(err) != EACCES && es_err_errno(err) != EPERM))
 		return err;
 	es_err_drop(err);
-	ES_TRY(procfs_open(proc, "self/oom_score_adj", O_RDONLY, &fd));
+	ES_TRY(procfs_open(proc, path, O_RDONLY, &fd));
 	ES_TRY(file_read_all(fd, 64, &have, NULL));
 	log_line(LOG_L_WARN, "oom_score_adj: kept at %s instead of %s, CAP_SYS_RESOURCE is missing", str_trim(have), text);
 	return NULL;
@@ -203,12 +205,12 @@ static int value_of(const struct name_value *rows, size_t n, const char *name)
 	return 0;
 }
 
-static es_err *set_io_priority(const struct oci_io_priority *io)
+static es_err *set_io_priority(const struct oci_io_priority *io, pid_t pid)
 {
 	static const struct name_value classes[] = { { "IOPRIO_CLASS_RT", 1 }, { "IOPRIO_CLASS_BE", 2 }, { "IOPRIO_CLASS_IDLE", 3 } };
 	int class = value_of(classes, ES_N(classes), io->class);
 
-	if (syscall(SYS_ioprio_set, 1, 0, class << 13 | io->priority) < 0)
+	if (syscall(SYS_ioprio_set, 1, pid, class << 13 | io->priority) < 0)
 		return es_err_sys(errno, "process.ioPriority");
 	return NULL;
 }
@@ -222,7 +224,7 @@ struct rtproc_sched_attr {
 	uint64_t runtime, deadline, period;
 };
 
-static es_err *set_scheduler(const struct oci_scheduler *s)
+static es_err *set_scheduler(const struct oci_scheduler *s, pid_t pid)
 {
 	static const struct name_value policies[] = {
 		{ "SCHED_OTHER", 0 }, { "SCHED_FIFO", 1 }, { "SCHED_RR", 2 },       { "SCHED_BATCH", 3 },
@@ -241,7 +243,7 @@ static es_err *set_scheduler(const struct oci_scheduler *s)
 
 	for (char **f = s->flags; f && *f; f++)
 		attr.flags |= (uint64_t)value_of(flags, ES_N(flags), *f);
-	return syscall(SYS_sched_setattr, 0, &attr, 0u) < 0 ? es_err_sys(errno, "process.scheduler") : NULL;
+	return syscall(SYS_sched_setattr, pid, &attr, 0u) < 0 ? es_err_sys(errno, "process.scheduler") : NULL;
 }
 
 static void add_cpus(void *arg, unsigned first, unsigned last)
@@ -272,18 +274,21 @@ void rtproc_run_anywhere(pid_t pid)
 	(void)syscall(SYS_sched_setaffinity, pid, sizeof all, &all); /* refused: it stays where the caller runs */
 }
 
-es_err *rtproc_limits(struct rtproc *r, int proc)
+es_err *rtproc_open_label(struct rtproc *r, int proc)
 {
-	if (r->lsm_text)
-		ES_TRY(procfs_open(proc, r->lsm_file, O_WRONLY, &r->lsm_fd));
+	return r->lsm_text ? procfs_open(proc, r->lsm_file, O_WRONLY, &r->lsm_fd) : NULL;
+}
+
+es_err *rtproc_limits(const struct rtproc *r, int proc, pid_t pid)
+{
 	FIELD_LIST_EACH(const struct oci_rlimit, l, &r->p->rlimits)
-		ES_TRY(set_rlimit(l));
+		ES_TRY(set_rlimit(l, pid));
 	if (r->p->oom_score_adj.set)
-		ES_TRY(set_oom_score_adj(r->p->oom_score_adj.v, proc));
+		ES_TRY(set_oom_score_adj(r->p->oom_score_adj.v, proc, pid));
 	if (r->p->io_priority)
-		ES_TRY(set_io_priority(r->p->io_priority));
+		ES_TRY(set_io_priority(r->p->io_priority, pid));
 	if (r->p->scheduler)
-		ES_TRY(set_scheduler(r->p->scheduler));
+		ES_TRY(set_scheduler(r->p->scheduler, pid));
 	return NULL;
 }
 
@@ -300,7 +305,7 @@ es_err *rtproc_seal_fds(const struct rtproc *r)
 	return NULL;
 }
 
-es_err *rtproc_own_stdio(const struct rtproc *r)
+es_err *rtproc_own_stdio(uint32_t uid)
 {
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
@@ -310,9 +315,9 @@ es_err *rtproc_own_stdio(const struct rtproc *r)
 				continue;
 			return es_err_sys(errno, "standard stream %d", fd);
 		}
-		if (st.st_uid == r->p->user.uid || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		if (st.st_uid == uid || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
 			continue;
-		if (fchown(fd, r->p->user.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS && errno != EINVAL)
+		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS && errno != EINVAL)
 			return es_err_sys(errno, "own standard stream %d", fd);
 	}
 	return NULL;
@@ -406,7 +411,7 @@ static es_err *set_user(const struct rtproc *r)
 
 	/* Raw calls: the C library's would look for other threads, and we share memory with our parent. */
 	if (syscall(SYS_setgroups, r->n_gids, r->gids) < 0 && !(errno == EPERM && r->n_gids == 0))
-		return es_err_sys(errno, "set additional groups");
+		return es_err_sys(errno, errno == EPERM ? "process.user.additionalGids: this user namespace denies setgroups" : "set additional groups");
 	if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
 		return es_err_sys(errno, "set gid %u", u->gid);
 	if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)

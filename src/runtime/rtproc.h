@@ -42,10 +42,13 @@ es_err *rtproc_prepare(struct arena *a, const struct oci_spec *container, const 
 /* In the child, in this order. */
 /* Descriptors above the standard streams and those to preserve do not survive exec. */
 es_err *rtproc_seal_fds(const struct rtproc *r) ES_CHECKED;
-/* Limits, priorities, and the label's file; PROC is a descriptor of a procfs that belongs to the caller's pid namespace or the host. */
-es_err *rtproc_limits(struct rtproc *r, int proc) ES_CHECKED;
-/* Standard streams belong to the container's user, so that re-opening /dev/stdout works for him. */
-es_err *rtproc_own_stdio(const struct rtproc *r) ES_CHECKED;
+/* Limits and priorities of process PID (0: the caller); PROC is a descriptor of a procfs that shows it under that number, for 0 that of
+ * the caller's pid namespace or the host. */
+es_err *rtproc_limits(const struct rtproc *r, int proc, pid_t pid) ES_CHECKED;
+/* The file that takes the security label of the caller. */
+es_err *rtproc_open_label(struct rtproc *r, int proc) ES_CHECKED;
+/* Standard streams belong to the container's user, who is UID here, so that re-opening /dev/stdout works for him. */
+es_err *rtproc_own_stdio(uint32_t uid) ES_CHECKED;
 /* Keyring, working directory, user, command, seccomp, capabilities: afterwards the process is the container's, and *RET_COMMAND (heap)
  * what it executes; that is looked for with the container's rights, and runc's text says why it cannot be: exec: "x": executable
  * file not found in $PATH. The filter comes after all that, so that it need not allow it; with no_new_privs it waits for rtproc_exec, unless it

@@ -11,6 +11,7 @@
 #include "runtime/rtscope.h"
 #include "spec/ocicheck.h"
 #include "sys/caps.h"
+#include "sys/cgroup.h"
 #include "sys/ns.h"
 #include "sys/seccomp.h"
 
@@ -33,34 +34,11 @@ static const char spec_text[] =
 	"{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\",\"options\":[\"nosuid\",\"noexec\",\"nodev\","
 	"\"relatime\",\"ro\"]}],"
 	"\"linux\":{\"resources\":{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]},"
-	"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"},"
-	"{\"type\":\"cgroup\"}],"
+	"\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"mount\"}],"
 	"\"maskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/interrupts\",\"/proc/kcore\",\"/proc/keys\",\"/proc/latency_stats\","
 	"\"/proc/timer_list\",\"/proc/timer_stats\",\"/proc/sched_debug\",\"/proc/scsi\",\"/sys/firmware\","
 	"\"/sys/devices/virtual/powercap\"],"
 	"\"readonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]}}";
-
-es_err *rtspec_write(const char *dir, bool rootless)
-{
-	es_autoarena *a = arena_new();
-	es_autobuf b = ES_BUF(1u << 20);
-	es_autoclose int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	struct json *doc;
-
-	if (rootless)
-		return es_err_new(ES_E_UNSUPPORTED, "spec --rootless is not supported");
-	if (at < 0)
-		return es_err_sys(errno, "open %s", dir);
-	ES_TRY(json_parse(a, spec_text, sizeof spec_text - 1, &doc));
-	json_write_indent(&b, doc, "", "\t", 0);
-	ES_TRY(es_buf_check(&b));
-	fd = openat(at, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 && errno == EEXIST)
-		return es_err_new(ES_E_CONFLICT, "file config.json exists. Remove it first");
-	if (fd < 0)
-		return es_err_sys(errno, "make config.json");
-	return file_write_all(fd, b.p, b.len);
-}
 
 static struct json *words(struct arena *a, const char *const *list)
 {
@@ -69,6 +47,92 @@ static struct json *words(struct arena *a, const char *const *list)
 	for (; *list; list++)
 		json_append(v, json_new_str(a, *list));
 	return v;
+}
+
+static struct json *typed(struct arena *a, const char *type)
+{
+	struct json *v = json_new_object(a);
+
+	json_set_str(a, v, "type", type);
+	return v;
+}
+
+/* As runc: where the groups are of version 2 a container sees its own as the root. */
+static void add_cgroup_ns(struct arena *a, struct json *doc)
+{
+	struct cgroup_host host = { 0 };
+	es_autoerr es_err *err = cgroup_host_load(&host);
+
+	if (!err && host.mode == CGROUP_V2)
+		json_append(json_get(json_get(doc, "linux"), "namespaces"), typed(a, "cgroup"));
+	cgroup_host_done(&host);
+}
+
+static struct json *own_map(struct arena *a, uint32_t id)
+{
+	struct json *list = json_new_array(a), *v = json_new_object(a);
+
+	json_set_i64(a, v, "containerID", 0);
+	json_set_i64(a, v, "hostID", id);
+	json_set_i64(a, v, "size", 1);
+	json_append(list, v);
+	return list;
+}
+
+/* Everything but NAME, by the member KEY (NULL: the words themselves). */
+static struct json *without(struct arena *a, const struct json *list, const char *key, const char *name)
+{
+	struct json *out = json_new_array(a);
+
+	JSON_EACH(v, list)
+		if (!str_eq(json_str(key ? json_get(v, key) : v), name))
+			json_append(out, json_copy(a, v));
+	return out;
+}
+
+/* What one user alone can have: his own id as root, the host's network and with it the host's sysfs, no limits. */
+static void make_rootless(struct arena *a, struct json *doc)
+{
+	static const char *const sys_options[] = { "rbind", "nosuid", "noexec", "nodev", "ro", NULL };
+	struct json *l = json_get(doc, "linux"), *mounts = json_get(doc, "mounts");
+
+	json_remove(l, "resources");
+	json_set(a, l, "uidMappings", own_map(a, geteuid()));
+	json_set(a, l, "gidMappings", own_map(a, getegid()));
+	json_set(a, l, "namespaces", without(a, json_get(l, "namespaces"), "type", "network"));
+	json_append(json_get(l, "namespaces"), typed(a, "user"));
+	JSON_EACH(m, mounts) {
+		if (json_get(m, "options"))
+			json_set(a, m, "options", without(a, json_get(m, "options"), NULL, "gid=5"));
+		if (!str_eq(json_str(json_get(m, "destination")), "/sys"))
+			continue;
+		json_set_str(a, m, "type", "none");
+		json_set_str(a, m, "source", "/sys");
+		json_set(a, m, "options", words(a, sys_options));
+	}
+}
+
+es_err *rtspec_write(const char *dir, bool rootless)
+{
+	es_autoarena *a = arena_new();
+	es_autobuf b = ES_BUF(1u << 20);
+	es_autoclose int at = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct json *doc;
+
+	if (at < 0)
+		return es_err_sys(errno, "open %s", dir);
+	ES_TRY(json_parse(a, spec_text, sizeof spec_text - 1, &doc));
+	add_cgroup_ns(a, doc);
+	if (rootless)
+		make_rootless(a, doc);
+	json_write_indent(&b, doc, "", "\t", 0);
+	ES_TRY(es_buf_check(&b));
+	fd = openat(at, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EEXIST)
+		return es_err_new(ES_E_CONFLICT, "file config.json exists. Remove it first");
+	if (fd < 0)
+		return es_err_sys(errno, "make config.json");
+	return file_write_all(fd, b.p, b.len);
 }
 
 static struct json *switched(struct arena *a, const char *key, bool on)

@@ -87,6 +87,14 @@ es_err *caps_wear(uint64_t want)
 	return syscall(SYS_capset, &h, d) < 0 ? es_err_sys(errno, "capset") : NULL;
 }
 
+bool caps_have(unsigned number)
+{
+	struct __user_cap_data_struct d[2];
+	es_autoerr es_err *err = get(d);
+
+	return !err && d[number / 32].effective & (1u << number % 32);
+}
+
 es_err *caps_apply(const struct caps *c)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };

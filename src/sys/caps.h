@@ -13,6 +13,8 @@ struct caps {
 	uint64_t bounding, effective, permitted, inheritable, ambient; /* bit N is capability N */
 };
 
+/* Whether the calling thread has the capability NUMBER (linux/capability.h) in effect, in its own user namespace. */
+bool caps_have(unsigned number);
 /* "CAP_NET_RAW" or "net_raw", any case; -1 for an unknown name. */
 int caps_number(const char *name);
 /* "CAP_NET_RAW"; NULL past CAPS_LAST. */

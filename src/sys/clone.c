@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -105,6 +106,55 @@ pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (
 	if (pid == 0)
 		_exit(fn(arg));
 	return (pid_t)pid;
+}
+
+#define CLONE_BETWEEN_STACK (64u << 10)
+
+struct between {
+	es_err *(*enter)(void *arg);
+	struct clone_args *args;
+	const struct clone_stack *stack;
+	int (*fn)(void *arg);
+	void *arg;
+	es_err *err;
+	pid_t pid;
+};
+
+static int between(void *arg)
+{
+	struct between *b = arg;
+
+	b->err = b->enter(b->arg);
+	if (!b->err)
+		b->pid = clone_call(b->args, b->stack, b->fn, b->arg);
+	return 0;
+}
+
+es_err *clone_through(es_err *(*enter)(void *arg), struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg),
+		      void *arg, pid_t *ret_pid)
+{
+	struct between b = { .enter = enter, .args = args, .stack = stack, .fn = fn, .arg = arg };
+	struct clone_args own = { .flags = CLONE_VM | CLONE_VFORK | CLONE_FILES, .exit_signal = SIGCHLD };
+	struct clone_stack room = { 0 };
+	es_err *err;
+	pid_t pid;
+
+	ES_TRY(clone_stack_new(CLONE_BETWEEN_STACK, &room));
+	args->flags |= CLONE_PARENT; /* and it inherits the exit signal of the one between */
+	args->exit_signal = 0;
+	pid = clone_call(&own, &room, between, &b);
+	if (pid > 0)
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	clone_stack_done(&room);
+	if (pid < 0)
+		return es_err_sys(-pid, "clone");
+	err = b.err;
+	if (!err && b.pid < 0)
+		err = es_err_sys(-b.pid, "clone into new namespaces");
+	if (!err)
+		*ret_pid = b.pid;
+	return err;
 }
 
 /* Raw calls: the C library keeps its own signals (32 and 33) from us, which children of glibc's posix_spawn may ignore, and it

@@ -19,6 +19,11 @@ void clone_stack_done(struct clone_stack *s); /* zeroed struct is fine */
  * the child shares memory, errno and allocator with the calling thread: the two must take turns (CLONE_VFORK, or the
  * parent waits on a descriptor). Without CLONE_VM, STACK is NULL and the child has a copy. -errno on failure. */
 pid_t clone_call(struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg), void *arg);
+/* As clone_call() with a stack, by way of a process between: that one calls ENTER(ARG) first, to go where its caller could not come
+ * back from (a user namespace), and makes the child there. The child is the caller's own all the same; ARGS->exit_signal must be
+ * SIGCHLD. ENTER shares our memory and descriptors, and has the caller wait. *RET_PID is the child. */
+es_err *clone_through(es_err *(*enter)(void *arg), struct clone_args *args, const struct clone_stack *stack, int (*fn)(void *arg),
+		      void *arg, pid_t *ret_pid) ES_CHECKED;
 /* In a child, before exec: every signal has its default action and none is blocked. CLONE_CLEAR_SIGHAND takes care of
  * handlers only; a signal that our caller ignored (nohup, a daemon) would stay ignored in the program. */
 void clone_default_signals(void);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 
 #define IDMAP_RANGES 340 /* what the kernel takes */
@@ -27,7 +28,11 @@ static inline bool idmap_is_identity(const struct idmap *m)
 /* The host's id for INSIDE; ES_E_INVALID when it is not mapped. M may be NULL (identity). */
 es_err *idmap_uid(const struct idmap *m, uint32_t inside, uint32_t *ret_outside) ES_CHECKED;
 es_err *idmap_gid(const struct idmap *m, uint32_t inside, uint32_t *ret_outside) ES_CHECKED;
-/* Write the maps of process PID's new user namespace; setgroups is denied first when this process is not privileged. */
+/* Write the maps of process PID's new user namespace. Without CAP_SETUID and CAP_SETGID only one's own id can be mapped, after
+ * setgroups(2) is denied; other maps go through newuidmap(1) and newgidmap(1), which ask /etc/subuid and /etc/subgid. */
 es_err *idmap_write(const struct idmap *m, pid_t pid) ES_CHECKED;
+/* The maps of process PID's user namespace as seen from ours, in A. */
+es_err *idmap_read(struct arena *a, pid_t pid, struct idmap *ret) ES_CHECKED;
+bool idmap_equal(const struct idmap *a, const struct idmap *b);
 /* A user namespace with these maps, for mount_setattr(2); the caller closes it. */
 es_err *idmap_userns(const struct idmap *m, int *ret_fd) ES_CHECKED;

@@ -114,13 +114,26 @@ es_err *mount_change(int fd, const struct mount_attr_change *c)
 es_err *mount_idmap(int fd, const struct idmap *map, bool recursive)
 {
 	es_autoclose int userns = -1;
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
 
 	if (idmap_is_identity(map))
 		return NULL;
 	ES_TRY(idmap_userns(map, &userns));
-	attr.userns_fd = (uint64_t)userns;
-	return es_err_in(setattr(fd, recursive, &attr), "idmapped mount");
+	return mount_idmap_as(fd, userns, recursive);
+}
+
+es_err *mount_idmap_as(int fd, int userns, bool recursive)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+
+	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u), &attr, sizeof attr) == 0)
+		return NULL;
+	if (errno == EINVAL)
+		return es_err_with_errno(es_err_new(ES_E_UNSUPPORTED, "idmapped mount (mount_setattr MOUNT_ATTR_IDMAP): this kernel has "
+						    "none for this file system"), errno);
+	if (errno == EPERM)
+		return es_err_with_errno(es_err_new(ES_E_FORBIDDEN, "idmapped mount (mount_setattr MOUNT_ATTR_IDMAP): not permitted here: the "
+						    "file system is not of our user namespace, or the mount is mapped already"), errno);
+	return es_err_sys(errno, "idmapped mount (mount_setattr MOUNT_ATTR_IDMAP)");
 }
 
 es_err *mount_attach(int fd, int target)

@@ -29,6 +29,8 @@ es_err *mount_change(int fd, const struct mount_attr_change *c) ES_CHECKED;
 es_err *mount_reconfigure(int fd, const char *const *params) ES_CHECKED;
 /* Make a detached mount translate ids (mount_setattr(2) MOUNT_ATTR_IDMAP). Identity changes nothing. */
 es_err *mount_idmap(int fd, const struct idmap *map, bool recursive) ES_CHECKED;
+/* The same with the maps of the user namespace USERNS. */
+es_err *mount_idmap_as(int fd, int userns, bool recursive) ES_CHECKED;
 /* Attach a detached mount on the directory or file TARGET (an O_PATH descriptor). */
 es_err *mount_attach(int fd, int target) ES_CHECKED;
 /* Change the propagation of "/" and all below it. */

@@ -6,6 +6,7 @@
 #include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/str.h"
@@ -20,6 +21,15 @@ const struct ns_row ns_rows[NS_N] = {
 	[NS_CGROUP] = { "cgroup", "cgroup", CLONE_NEWCGROUP },
 	[NS_TIME] = { "time", "time", CLONE_NEWTIME },
 };
+
+#define NS_FIRST_USER 0xeffffffdu /* inode of the first user namespace: PROC_USER_INIT_INO in the kernel's proc_ns.h */
+
+bool ns_user_is_first(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == NS_FIRST_USER;
+}
 
 int ns_kind_of(const char *name)
 {

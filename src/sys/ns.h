@@ -2,6 +2,7 @@
 /* ns.h: the kinds of namespaces: names, clone flags, joining. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,6 +17,8 @@ struct ns_row {
 };
 extern const struct ns_row ns_rows[NS_N];
 
+/* Whether the calling process is in the first user namespace, whose root is the machine's. */
+bool ns_user_is_first(void);
 /* Kind by OCI name ("network"); -1 when unknown. */
 int ns_kind_of(const char *name);
 /* Open a namespace file and check that it is one of KIND. */
