@@ -454,8 +454,16 @@ static es_err *settle(struct creation *c)
 		es_err_drop(stop_child(c));
 		return es_err_sys(errnum, "linux.intelRdt: join the class of service");
 	}
-	ES_TRY(settle_user_ns(c));
+	err = settle_user_ns(c);
+	if (err) {
+		es_err_drop(stop_child(c));
+		return err;
+	}
 	err = pidfd_start_ticks(c->pid, &ticks);
+	if (err && es_err_class(err) != ES_E_NOT_FOUND) {
+		es_err_drop(stop_child(c));
+		return err;
+	}
 	if (!err) { /* else it died, and the channel will say why */
 		errnum = rtstate_write_seccomp(c->state_dir, c->in.proc.seccomp, c->in.proc.seccomp_len);
 		if (!errnum)
