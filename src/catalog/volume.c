@@ -15,11 +15,13 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "catalog/volume_priv.h"
+#include "store/crashpoint.h"
 #include "store/lease.h"
 #include "store/record.h"
 #include "sys/mount.h"
 
 #define KIND "volume"
+#define GONE_KIND "volume-gone" /* removed, its data perhaps not yet: nothing else allows data to be thrown away at an open */
 #define USE_KIND "volume-use" /* run state: ID is VOLUME/CONTAINER, REF the volume */
 #define VOLUME_RECORD_VERSION 1
 #define VOLUME_RECORD_MAX (1u << 20)
@@ -29,6 +31,7 @@ struct volumes {
 	struct store *store;
 	const struct volumes_ops *ops;
 	void *self;
+	char **thrown; /* volumes whose GONE_KIND record is of no use any more */
 	pthread_mutex_t lock; /* create, remove, mount and unmount one at a time */
 };
 
@@ -36,6 +39,7 @@ struct volumes {
 struct volume_record {
 	int64_t version;
 	const char *name, *created_at;
+	const char *owner; /* container that it was made for and goes with */
 	struct field_map *labels, *options;
 };
 #define T struct volume_record
@@ -43,6 +47,7 @@ static const struct field volume_record_fields[] = {
 	F_I64(T, version, "Version", 0),
 	F_STR(T, name, "Name", FIELD_REQUIRED),
 	F_STR(T, created_at, "CreatedAt", 0),
+	F_STR(T, owner, "Owner", FIELD_OMIT_EMPTY),
 	F_STR_MAP(T, labels, "Labels", 0),
 	F_STR_MAP(T, options, "Options", 0),
 	F_END,
@@ -77,6 +82,7 @@ void volumes_close(struct volumes *v)
 	if (!v)
 		return;
 	(void)pthread_mutex_destroy(&v->lock);
+	strv_free(v->thrown);
 	free(v);
 }
 
@@ -189,20 +195,55 @@ static const char *now_text(struct arena *a)
 	return arena_strdup(a, text);
 }
 
-static es_err *add(struct volumes *v, const struct volume_record *rec)
+static es_err *put(struct record_tx *tx, const struct volume_record *rec)
 {
 	es_autobuf text = ES_BUF(VOLUME_RECORD_MAX);
-	es_autofree char *dir = es_xasprintf("volumes/%s/_data", rec->name), *parent = es_xasprintf("volumes/%s", rec->name);
 	struct record r = { .kind = KIND, .id = rec->name, .class = RECORD_DURABLE };
 
 	field_encode_text(&text, volume_record_fields, rec);
 	ES_TRY(es_buf_check(&text));
 	r.json = es_buf_str(&text);
-	/* The directory first: a record never names what is not there. The lease says that it is coming. */
-	es_autolease *lease = lease_new(v->store);
+	record_tx_put(tx, &r);
+	return NULL;
+}
+
+/* A directory that no record knows and in which nothing is. Never more: what is lost with a database is not thrown after it. */
+static void remove_empty(struct volumes *v, const char *name)
+{
+	es_autofree char *dir = es_xasprintf("volumes/%s/_data", name), *parent = es_xasprintf("volumes/%s", name);
+
+	(void)unlinkat(store_root_fd(v->store), dir, AT_REMOVEDIR);
+	(void)unlinkat(store_root_fd(v->store), parent, AT_REMOVEDIR);
+}
+
+static es_err *make_dirs(struct volumes *v, const char *name)
+{
+	es_autofree char *dir = es_xasprintf("volumes/%s/_data", name), *parent = es_xasprintf("volumes/%s", name);
+
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), parent, 0701));
 	ES_TRY(file_mkdir_p(store_root_fd(v->store), dir, 0755));
-	ES_TRY(record_put(v->store, &r));
+	ES_TRY(store_sync_dir(v->store, parent));
+	ES_TRY(store_sync_dir(v->store, "volumes"));
+	crash_point(v->store, CRASH_VOLUME_MADE);
+	return NULL;
+}
+
+static es_err *add(struct volumes *v, const struct volume_record *rec)
+{
+	es_autotx *tx = record_tx_new();
+	es_err *err;
+
+	ES_TRY(put(tx, rec));
+	record_tx_delete(tx, GONE_KIND, rec->name);
+	es_autolease *lease = lease_new(v->store); /* says that the record is coming */
+	err = make_dirs(v, rec->name); /* first: a record never names what is not there */
+	if (!err)
+		err = record_commit(v->store, tx);
+	if (err) {
+		remove_empty(v, rec->name);
+		return err;
+	}
+	crash_point(v->store, CRASH_VOLUME_RECORDED);
 	event(v, "create", rec->name, NULL);
 	return NULL;
 }
@@ -221,7 +262,7 @@ static es_err *create(struct volumes *v, struct arena *a, const struct volume_us
 		return err;
 	es_err_drop(err);
 	ES_TRY(check_options(use->name, use->options));
-	*ret = (struct volume_record){ .version = VOLUME_RECORD_VERSION, .name = use->name, .created_at = now_text(a) };
+	*ret = (struct volume_record){ .version = VOLUME_RECORD_VERSION, .name = use->name, .created_at = now_text(a), .owner = use->owner };
 	if (use->options && use->options->n)
 		ret->options = (struct field_map *)(uintptr_t)use->options;
 	if (use->labels && use->labels->n)
@@ -347,6 +388,30 @@ static void unmount(struct volumes *v, struct arena *a, const char *name)
 		;
 }
 
+/* The record goes, a note that the data is to go comes; notes of data that has gone leave with the next removal. */
+static es_err *forget(struct volumes *v, const char *name)
+{
+	es_autotx *tx = record_tx_new();
+
+	for (char **done = v->thrown; done && *done; done++)
+		record_tx_delete(tx, GONE_KIND, *done);
+	record_tx_delete(tx, KIND, name);
+	record_tx_put(tx, &(struct record){ .kind = GONE_KIND, .id = name, .class = RECORD_DURABLE, .json = "{}" });
+	ES_TRY(record_commit(v->store, tx));
+	strv_free(v->thrown);
+	v->thrown = NULL;
+	return NULL;
+}
+
+static es_err *throw_away(struct volumes *v, const char *name)
+{
+	es_autofree char *dir = es_xasprintf("volumes/%s", name);
+
+	ES_TRY(store_discard(v->store, dir));
+	strv_add(&v->thrown, name);
+	return NULL;
+}
+
 static es_err *remove_locked(struct volumes *v, struct arena *a, const struct volume_record *rec)
 {
 	char **users = users_of(v, a, rec->name);
@@ -360,9 +425,10 @@ static es_err *remove_locked(struct volumes *v, struct arena *a, const struct vo
 		unmount(v, a, rec->name);
 	es_autolease *lease = lease_new(v->store);
 	lease_removes(lease);
-	ES_TRY(record_delete(v->store, KIND, rec->name));
+	ES_TRY(forget(v, rec->name));
+	crash_point(v->store, CRASH_VOLUME_FORGOTTEN);
 	event(v, "destroy", rec->name, NULL);
-	return store_discard(v->store, arena_printf(a, "volumes/%s", rec->name));
+	return throw_away(v, rec->name);
 }
 
 es_err *volume_remove(struct volumes *v, const char *name, bool force)
@@ -406,6 +472,184 @@ es_err *volume_prune(struct volumes *v, struct arena *a, const struct filters *f
 	*ret_names = names;
 	*ret_reclaimed = reclaimed;
 	return NULL;
+}
+
+/* ---- copy-up ---- */
+
+/* The copy is made beside the data (COPYING), synced, and is the volume's from the rename to COPIED on: then its entries only have to be
+ * moved, which an open does if we do not come to it. */
+#define COPYING "_copying"
+#define COPIED "_copied"
+
+static es_err *open_dir(struct volumes *v, const char *path, int *ret_fd)
+{
+	*ret_fd = openat(store_root_fd(v->store), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret_fd < 0 ? es_err_sys(errno, "open %s", path) : NULL;
+}
+
+/* No COPIED is success. */
+static es_err *move_copied(struct volumes *v, const char *name)
+{
+	es_autofree char *copied = es_xasprintf("volumes/%s/" COPIED, name), *data = es_xasprintf("volumes/%s/_data", name);
+	es_autoclose int from = -1, to = -1;
+
+	if (faccessat(store_root_fd(v->store), copied, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return NULL;
+	ES_TRY(open_dir(v, copied, &from));
+	ES_TRY(open_dir(v, data, &to));
+	ES_TRY(volume_move_up(from, to));
+	if (fsync(to) < 0)
+		return es_err_sys(errno, "sync %s", data);
+	return store_discard(v->store, copied);
+}
+
+static es_err *fill_beside(struct volumes *v, const char *name, int src_fd)
+{
+	es_autofree char *copying = es_xasprintf("volumes/%s/" COPYING, name), *copied = es_xasprintf("volumes/%s/" COPIED, name);
+	es_autofree char *parent = es_xasprintf("volumes/%s", name);
+	es_autoclose int to = -1;
+	es_err *err;
+
+	if (mkdirat(store_root_fd(v->store), copying, 0700) < 0)
+		return es_err_sys(errno, "make %s", copying);
+	err = open_dir(v, copying, &to);
+	if (!err)
+		err = volume_copy_up(src_fd, to);
+	if (!err && syncfs(to) < 0)
+		err = es_err_sys(errno, "sync %s", copying);
+	crash_point(v->store, CRASH_VOLUME_COPYING);
+	if (!err && renameat(store_root_fd(v->store), copying, store_root_fd(v->store), copied) < 0)
+		err = es_err_sys(errno, "rename to %s", copied);
+	if (err) {
+		es_err_drop(store_discard(v->store, copying));
+		return err;
+	}
+	ES_TRY(store_sync_dir(v->store, parent));
+	crash_point(v->store, CRASH_VOLUME_COPIED);
+	return move_copied(v, name);
+}
+
+es_err *volume_fill(struct volumes *v, const char *name, int src_fd, int dst_fd)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+	bool empty, nothing;
+
+	ES_TRY(load(v, a, name, &rec));
+	ES_TRY(volume_is_empty(dst_fd, &empty));
+	if (!empty)
+		return NULL;
+	ES_TRY(volume_is_empty(src_fd, &nothing));
+	if (rec.options || nothing) /* another file system, or nothing but owner and mode */
+		return volume_copy_up(src_fd, dst_fd);
+	return fill_beside(v, name, src_fd);
+}
+
+/* ---- what a crash left ---- */
+
+static es_err *end_removals(struct volumes *v, struct arena *a)
+{
+	es_autotx *tx = record_tx_new();
+	struct record_list gone;
+
+	ES_TRY(record_list(v->store, a, GONE_KIND, NULL, &gone));
+	for (size_t i = 0; i < gone.n; i++) {
+		unmount(v, a, gone.items[i].id);
+		ES_TRY(store_discard(v->store, arena_printf(a, "volumes/%s", gone.items[i].id)));
+		record_tx_delete(tx, GONE_KIND, gone.items[i].id);
+	}
+	return gone.n ? record_commit(v->store, tx) : NULL;
+}
+
+static es_err *remove_unknown(struct volumes *v, struct arena *a)
+{
+	es_autostrv names = NULL;
+
+	ES_TRY(file_names(store_root_fd(v->store), "volumes", &names));
+	for (char **name = names; name && *name; name++) {
+		struct record r;
+		es_err *err = record_get(v->store, a, KIND, *name, &r);
+
+		if (err && es_err_class(err) == ES_E_NOT_FOUND)
+			remove_empty(v, *name);
+		es_err_drop(err);
+	}
+	return NULL;
+}
+
+/* An open goes on where a copy-up was cut short: see volume_fill(). */
+static es_err *end_copies(struct volumes *v, struct arena *a)
+{
+	es_autostrv names = NULL;
+
+	ES_TRY(file_names(store_root_fd(v->store), "volumes", &names));
+	for (char **name = names; name && *name; name++) {
+		ES_TRY(store_discard(v->store, arena_printf(a, "volumes/%s/" COPYING, *name)));
+		log_err(move_copied(v, *name), "volume %s", *name);
+	}
+	return NULL;
+}
+
+/* Its owner is gone: so is it, unless somebody else has it. */
+static es_err *leave_owner(struct volumes *v, struct arena *a, struct volume_record *rec)
+{
+	es_autotx *tx = record_tx_new();
+
+	if (!users_of(v, a, rec->name) && !is_mounted(v, a, rec->name))
+		return remove_locked(v, a, rec);
+	rec->owner = NULL;
+	ES_TRY(put(tx, rec));
+	return record_commit(v->store, tx);
+}
+
+es_err *volume_leave(struct volumes *v, const char *name)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+	es_err *err = load(v, a, name, &rec);
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
+		es_err_drop(err);
+		return NULL;
+	}
+	ES_TRY(err);
+	return leave_owner(v, a, &rec);
+}
+
+es_err *volumes_recover(struct volumes *v, volumes_has_container *has_container)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	struct volume_record *all;
+	size_t n;
+
+	ES_TRY(end_removals(v, a));
+	ES_TRY(end_copies(v, a));
+	ES_TRY(remove_unknown(v, a));
+	ES_TRY(records(v, a, &all, &n));
+	for (size_t i = 0; i < n; i++)
+		if (all[i].owner && !has_container(v->self, all[i].owner))
+			log_err(leave_owner(v, a, &all[i]), "volume %s", all[i].name);
+	return NULL;
+}
+
+es_err *volume_tx_keep(struct volumes *v, struct record_tx *tx, const char *name)
+{
+	es_autoarena *a = arena_new();
+	struct volume_record rec;
+	es_err *err = load(v, a, name, &rec);
+
+	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
+		es_err_drop(err);
+		return NULL;
+	}
+	ES_TRY(err);
+	if (!rec.owner)
+		return NULL;
+	rec.owner = NULL;
+	return put(tx, &rec);
 }
 
 /* ---- mounting ---- */

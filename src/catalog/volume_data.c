@@ -364,7 +364,7 @@ static es_err *copy_dir(struct copy *c, int src, int dst, unsigned depth)
 	return NULL;
 }
 
-static es_err *is_empty(int fd, bool *ret)
+es_err *volume_is_empty(int fd, bool *ret)
 {
 	es_autodir *d = NULL;
 	const char *name;
@@ -377,6 +377,16 @@ static es_err *is_empty(int fd, bool *ret)
 	return NULL;
 }
 
+static void make_empty(int fd)
+{
+	es_autostrv names = NULL;
+
+	es_err_drop(file_names(fd, ".", &names));
+	for (char **name = names; name && *name; name++)
+		if (strcmp(*name, "lost+found") != 0)
+			es_err_drop(file_remove_tree(fd, *name));
+}
+
 es_err *volume_copy_up(int src_fd, int dst_fd)
 {
 	struct copy c = { 0 };
@@ -384,7 +394,7 @@ es_err *volume_copy_up(int src_fd, int dst_fd)
 	bool empty;
 	es_err *err;
 
-	ES_TRY(is_empty(dst_fd, &empty));
+	ES_TRY(volume_is_empty(dst_fd, &empty));
 	if (!empty)
 		return NULL;
 	if (fstat(src_fd, &st) < 0)
@@ -393,5 +403,21 @@ es_err *volume_copy_up(int src_fd, int dst_fd)
 	copy_done(&c);
 	if (!err)
 		err = copy_meta(src_fd, dst_fd, &st);
+	else
+		make_empty(dst_fd); /* half of it would be taken for the volume's own the next time */
 	return es_err_in(err, "copy the image's content");
+}
+
+es_err *volume_move_up(int from_fd, int to_fd)
+{
+	es_autostrv names = NULL;
+	struct stat st;
+
+	ES_TRY(file_names(from_fd, ".", &names));
+	for (char **name = names; name && *name; name++)
+		if (renameat2(from_fd, *name, to_fd, *name, RENAME_NOREPLACE) < 0 && errno != EEXIST)
+			return es_err_sys(errno, "move %s", *name);
+	if (fstat(from_fd, &st) < 0)
+		return es_err_sys(errno, "stat");
+	return copy_meta(from_fd, to_fd, &st);
 }

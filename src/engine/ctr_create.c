@@ -14,6 +14,7 @@
 #include "engine/events.h"
 #include "catalog/netmgr.h"
 #include "spec/platform.h"
+#include "store/crashpoint.h"
 #include "store/lease.h"
 #include "store/snapshot.h"
 #include "sys/cgroup.h"
@@ -571,6 +572,7 @@ static void undo(struct ctr *c)
 	ctr_take_out(c->e, c);
 	es_err_drop(snapshot_remove(c->e->store, SNAPSHOT_CONTAINER, c->id));
 	es_err_drop(store_discard(c->e->store, dir));
+	ctr_mounts_undo(c->e, &c->rec->mounts);
 }
 
 /* The record again, in an arena of its own: the request's dies with the request. */
@@ -602,11 +604,14 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 	c = ctr_new(e, ES_TAKE(a), rec);
 	es_autolease *lease = lease_new(e->store); /* a check of the store leaves the directories alone until the record is there */
 	ES_TRY(ctr_insert(e, c));
-	err = ctr_mounts_resolve(e, c->arena, rec->config, rec->host_config, &rec->mounts);
+	err = ctr_mounts_resolve(e, c->arena, c->id, rec->config, rec->host_config, &rec->mounts);
+	crash_point(e->store, CRASH_CREATE_VOLUMES);
 	if (!err)
 		err = make_dirs(c);
+	crash_point(e->store, CRASH_CREATE_DIRS);
 	if (!err)
 		err = ctr_save(c);
+	crash_point(e->store, CRASH_CREATE_SAVED);
 	if (err) {
 		undo(c);
 		return err;

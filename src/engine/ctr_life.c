@@ -132,17 +132,24 @@ void ctr_wait_monitor(struct ctr *c)
 
 /* ---- the end of a run ---- */
 
-/* No record, no place in the table: gone for everybody but us. A second time does nothing. */
-static es_err *forget(struct ctr *c)
+/* No record, no place in the table: gone for everybody but us. A second time does nothing. Its own volumes are without an owner from
+ * here on: if we die before they are removed, the next open does it. */
+static es_err *forget(struct ctr *c, bool keep_volumes)
 {
 	es_autotx *tx = record_tx_new();
+	es_err *err = NULL;
 
 	if (c->gone)
 		return NULL;
 	c->removal = lease_new(c->e->store);
 	lease_removes(c->removal);
 	ctr_delete_records(tx, c);
-	es_err *err = record_commit(c->e->store, tx);
+	if (keep_volumes)
+		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
+			if (!err && m->anonymous)
+				err = volume_tx_keep(c->e->volumes, tx, m->name);
+	if (!err)
+		err = record_commit(c->e->store, tx);
 	if (err) {
 		lease_end(ES_TAKE(c->removal));
 		return err;
@@ -170,7 +177,7 @@ static void finish(void *arg)
 	has_ports = c->ports && c->ports->n;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (remove && !has_ports)
-		log_err(forget(c), "container %.12s: remove", c->id);
+		log_err(forget(c, false), "container %.12s: remove", c->id);
 	if (unclean)
 		ctr_clean_up(c);
 	if (remove)
@@ -861,29 +868,27 @@ static void discard(void *arg)
 }
 
 /* On a disk so full that not even a record can be deleted, the files that are to go make the room for it. */
-static es_err *forget_full(struct ctr *c)
+static es_err *forget_full(struct ctr *c, bool keep_volumes)
 {
 	es_autofree char *dir = ctr_dir(c), *upper = es_xasprintf("%s/upper", dir);
-	es_err *err = forget(c);
+	es_err *err = forget(c, keep_volumes);
 
 	if (!err || es_err_errno(err) != ENOSPC)
 		return err;
 	es_err_free(err);
 	ES_TRY(file_remove_tree(store_root_fd(c->e->store), upper));
-	return forget(c);
+	return forget(c, keep_volumes);
 }
 
 es_err *ctr_destroy(struct ctr *c, bool volumes)
 {
 	struct engine *e = c->e;
 
-	ES_TRY(forget_full(c));
+	ES_TRY(forget_full(c, !volumes));
 	crash_point(e->store, CRASH_REMOVE_FORGOTTEN);
 	exec_forget_all(c);
 	if (volumes)
-		FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
-			if (m->anonymous)
-				es_err_drop(volume_remove(e->volumes, m->name, true));
+		ctr_mounts_undo(e, &c->rec->mounts);
 	crash_point(e->store, CRASH_REMOVE_VOLUMES);
 	ctr_event(c, "destroy", NULL);
 	defer_add(e->defer, discard, ctr_ref(c));

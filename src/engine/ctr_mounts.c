@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
 #include "engine/ctr_priv.h"
@@ -13,6 +14,7 @@
 struct resolve {
 	struct engine *e;
 	struct arena *a;
+	const char *id; /* the container's */
 	struct ctr_mount *items;
 	size_t n, cap;
 };
@@ -125,6 +127,7 @@ static es_err *use_volume(struct resolve *r, struct ctr_mount *m, const struct d
 		rand_hex(id, 64);
 		m->name = use.name = arena_strdup(r->a, id);
 		use.anonymous = m->anonymous = true;
+		use.owner = r->id;
 	}
 	m->type = "volume";
 	m->driver = "local";
@@ -332,28 +335,41 @@ static es_err *add_volumes_from(struct resolve *r, const char *spec)
 	return err;
 }
 
-es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const struct docker_config *cfg,
-			   const struct docker_host_config *hc, struct field_list *ret)
+static es_err *resolve(struct resolve *r, const struct docker_config *cfg, const struct docker_host_config *hc)
 {
-	struct resolve r = { .e = e, .a = a };
-
 	for (size_t i = 0; hc->binds && hc->binds[i]; i++)
-		ES_TRY(add_bind(&r, hc->binds[i]));
+		ES_TRY(add_bind(r, hc->binds[i]));
 	FIELD_LIST_EACH(struct docker_mount, m, &hc->mounts)
-		ES_TRY(add_long(&r, m));
+		ES_TRY(add_long(r, m));
 	FIELD_MAP_EACH(t, hc->tmpfs)
-		ES_TRY(add_tmpfs(&r, t->key, t->value));
+		ES_TRY(add_tmpfs(r, t->key, t->value));
 	for (size_t i = 0; hc->volumes_from && hc->volumes_from[i]; i++)
-		ES_TRY(add_volumes_from(&r, hc->volumes_from[i]));
+		ES_TRY(add_volumes_from(r, hc->volumes_from[i]));
 	FIELD_MAP_EACH(v, cfg->volumes) {
 		struct ctr_mount m = { .type = "volume", .rw = true, .mode = "", .propagation = "",
-				       .destination = clean_path(a, v->key) };
+				       .destination = clean_path(r->a, v->key) };
 
-		if (at_destination(&r, m.destination))
+		if (at_destination(r, m.destination))
 			continue;
-		ES_TRY(add(&r, &m));
-		ES_TRY(use_volume(&r, &r.items[r.n - 1], NULL));
+		ES_TRY(add(r, &m));
+		ES_TRY(use_volume(r, &r->items[r->n - 1], NULL));
 	}
-	*ret = (struct field_list){ .items = r.items, .n = r.n, .set = true };
 	return NULL;
+}
+
+void ctr_mounts_undo(struct engine *e, const struct field_list *mounts)
+{
+	FIELD_LIST_EACH(struct ctr_mount, m, mounts)
+		if (m->anonymous && m->source) /* those that it came to */
+			log_err(volume_leave(e->volumes, m->name), "volume %s", m->name);
+}
+
+es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const char *id, const struct docker_config *cfg,
+			   const struct docker_host_config *hc, struct field_list *ret)
+{
+	struct resolve r = { .e = e, .a = a, .id = id };
+	es_err *err = resolve(&r, cfg, hc);
+
+	*ret = (struct field_list){ .items = r.items, .n = r.n, .set = true };
+	return err;
 }

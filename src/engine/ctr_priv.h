@@ -163,9 +163,12 @@ es_err *ctr_name_check(const char *name) ES_CHECKED;
 void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_config *hc);
 
 /* --- ctr_mounts.c --- */
-/* Binds, Mounts, Tmpfs, Volumes of the image, VolumesFrom into one list, volumes created. */
-es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const struct docker_config *cfg,
+/* Binds, Mounts, Tmpfs, Volumes of the image, VolumesFrom into one list for the container ID, volumes created. After an error *RET is
+ * what ctr_mounts_undo() takes. */
+es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const char *id, const struct docker_config *cfg,
 			   const struct docker_host_config *hc, struct field_list *ret) ES_CHECKED;
+/* Anonymous volumes of a container that is gone, or did not come about. */
+void ctr_mounts_undo(struct engine *e, const struct field_list *mounts);
 
 /* --- ctr_oci.c: the record as an OCI bundle --- */
 struct ctr_start;

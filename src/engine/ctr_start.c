@@ -107,7 +107,7 @@ static es_err *copy_up(struct ctr_start *s, const struct ctr_mount *m, int fd)
 	es_autofree char *path = es_xasprintf("/proc/self/fd/%d", fd);
 	es_autoclose int target = source < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return target < 0 ? NULL : es_err_in(volume_copy_up(source, target), "volume %s", m->name);
+	return target < 0 ? NULL : es_err_in(volume_fill(s->c->e->volumes, m->name, source, target), "volume %s", m->name);
 }
 
 /* A directory below a volume may be a container's trap by the time it is mounted: what was resolved is handed over. */
@@ -134,6 +134,7 @@ static es_err *start_volume(struct ctr_start *s, const struct ctr_mount *m)
 					     .destination = m->destination, .propagation = m->propagation, .rw = m->rw };
 
 	ES_TRY(volume_mount(s->c->e->volumes, &use, &fd));
+	crash_point(s->c->e->store, CRASH_VOLUME_MOUNTED);
 	if (m->subpath)
 		return give_subpath(s, m, fd);
 	return m->no_copy ? NULL : copy_up(s, m, fd);

@@ -153,6 +153,19 @@ static void volume_event(void *self, const char *action, const char *name, const
 	events_publish(self, "volume", action, name, attributes);
 }
 
+/* By its record: one that cannot be read is one, too. */
+static bool has_container(void *self, const char *id)
+{
+	struct engine *e = self;
+	es_autoarena *a = arena_new();
+	struct record r;
+	es_err *err = record_get(e->store, a, "container", id, &r);
+	bool has = !err || es_err_class(err) != ES_E_NOT_FOUND;
+
+	es_err_drop(err);
+	return has;
+}
+
 static const struct volumes_ops volume_ops = { volume_users, volume_event };
 
 /* ---- open ---- */
@@ -264,6 +277,7 @@ static es_err *open_parts(struct engine *e)
 	e->links = monlinks_new(e);
 	ES_TRY(es_err_in(volumes_open(e->store, &volume_ops, e, &e->volumes), "volumes"));
 	ES_TRY(ctr_load_all(e));
+	ES_TRY(es_err_in(volumes_recover(e->volumes, has_container), "volumes"));
 	ES_TRY(es_err_in(open_network(e), "network"));
 	ctr_recover_all(e, store_is_new_boot(e->store));
 	exec_recover_all(e, store_is_new_boot(e->store));

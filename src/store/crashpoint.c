@@ -56,6 +56,7 @@ static const char *const names[] = {
 	[CRASH_VOLUME_RECORDED] = "volume-recorded",
 	[CRASH_VOLUME_FORGOTTEN] = "volume-forgotten",
 	[CRASH_VOLUME_MOUNTED] = "volume-mounted",
+	[CRASH_VOLUME_COPYING] = "volume-copying",
 	[CRASH_VOLUME_COPIED] = "volume-copied",
 	[CRASH_CREATE_VOLUMES] = "create-volumes",
 	[CRASH_CREATE_DIRS] = "create-dirs",

@@ -60,7 +60,8 @@ enum crash_point {
 	CRASH_VOLUME_RECORDED,
 	CRASH_VOLUME_FORGOTTEN,
 	CRASH_VOLUME_MOUNTED,
-	CRASH_VOLUME_COPIED,
+	CRASH_VOLUME_COPYING, /* the whole copy lies beside the data */
+	CRASH_VOLUME_COPIED,  /* it is the volume's, and not in its place */
 	/* containers */
 	CRASH_CREATE_VOLUMES,
 	CRASH_CREATE_DIRS,

@@ -57,6 +57,8 @@ bool store_is_new_boot(const struct store *st);
 /* Remove PATH (below the root; a tree or a file) out of sight now and from the disk soon, on the store's own thread.
  * A missing PATH is success. */
 es_err *store_discard(struct store *st, const char *path) ES_CHECKED;
+/* fsync the directory PATH (below the root), so that names in it survive a power cut. */
+es_err *store_sync_dir(struct store *st, const char *path) ES_CHECKED;
 /* Block until what was discarded is gone from the disk (tests, prune's figures). */
 void store_settle(struct store *st);
 

@@ -69,5 +69,3 @@ es_err *gc_sweep_snapshots(struct store *st) ES_CHECKED;
 
 /* A new name below partial/ for content under way: "partial/RANDOM", heap. */
 char *store_partial_name(void);
-/* fsync the directory PATH, so that names in it survive a power cut. */
-es_err *store_sync_dir(struct store *st, const char *path) ES_CHECKED;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "catalog/volume.h"
+#include "catalog/volume_priv.h"
 
 struct house {
 	char root[64];
