@@ -71,6 +71,7 @@ const struct field ctr_run_fields[] = {
 	F_I64(T, exit_code, "exit_code", 0),
 	F_STR(T, error, "error", FIELD_OMIT_EMPTY),
 	F_BOOL(T, oom_killed, "oom_killed", 0),
+	F_BOOL(T, committing, "committing", FIELD_OMIT_EMPTY),
 	F_BOOL(T, stopped_by_user, "stopped_by_user", 0),
 	F_I64(T, started_at, "started_at", 0),
 	F_I64(T, finished_at, "finished_at", 0),
@@ -335,7 +336,7 @@ static void put_run(struct ctr *c, bool lasting)
 	run = (struct ctr_run){
 		.version = CTR_RECORD_VERSION, .status = ctr_status_name[c->status], .pid = c->pid,
 		.start_ticks = c->start_ticks, .exit_code = c->exit_code, .error = c->error,
-		.oom_killed = c->oom_killed, .stopped_by_user = c->stopped_by_user, .started_at = c->started_at,
+		.oom_killed = c->oom_killed, .stopped_by_user = c->stopped_by_user, .committing = c->committing, .started_at = c->started_at,
 		.finished_at = c->finished_at, .restart_count = c->restart_count, .journal_seq = c->journal_seq,
 		.networks = c->networks, .ports = c->ports,
 	};
@@ -397,6 +398,7 @@ static void load_run(struct engine *e, struct ctr *c)
 	c->exit_code = run.exit_code;
 	c->error = str_empty(run.error) ? NULL : es_xstrdup(run.error);
 	c->oom_killed = run.oom_killed;
+	c->committing = run.committing;
 	c->stopped_by_user = run.stopped_by_user;
 	c->started_at = run.started_at;
 	c->finished_at = run.finished_at;

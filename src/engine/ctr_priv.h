@@ -52,7 +52,7 @@ struct ctr_run {
 	uint64_t start_ticks;
 	int64_t exit_code;
 	const char *error;
-	bool oom_killed, stopped_by_user;
+	bool oom_killed, stopped_by_user, committing;
 	int64_t started_at, finished_at; /* ns; INT64_MIN: never */
 	int64_t restart_count;
 	int64_t journal_seq; /* last journal record taken in */
@@ -89,6 +89,7 @@ struct ctr {
 	char *error;
 	bool oom_killed, stopped_by_user, removing, gone;
 	struct lease *removal; /* from the end of the record to the end of its directories */
+	bool committing; /* a commit pauses it: whoever finds that at an open lets it go on */
 	int64_t started_at, finished_at, restart_count, journal_seq;
 	struct docker_health *health; /* in health_arena; NULL: no health check */
 	struct arena *health_arena;

@@ -205,6 +205,20 @@ static void look_for_run(struct ctr *c)
 		finish_left_over(c);
 }
 
+/* A commit was cut short; whether it had come to the pause is not known. */
+static void go_on(void *arg)
+{
+	struct ctr *c = arg;
+
+	wait_first_record(c);
+	es_err_drop(ctr_unpause(c->e, c->id));
+	(void)pthread_mutex_lock(&c->lock);
+	c->committing = false;
+	(void)pthread_mutex_unlock(&c->lock);
+	ctr_save_live(c);
+	ctr_unref(c);
+}
+
 static void recover(struct ctr *c, bool new_boot)
 {
 	bool was_up = ctr_is_up(c);
@@ -217,6 +231,8 @@ static void recover(struct ctr *c, bool new_boot)
 		adopt(c);
 	else
 		look_for_run(c);
+	if (c->committing && ctr_is_up(c))
+		defer_add(c->e->defer, go_on, ctr_ref(c));
 	if (!was_up && !ctr_is_up(c) && c->rec->host_config->auto_remove && c->status == CTR_EXITED)
 		finish_left_over(c);
 }

@@ -147,6 +147,15 @@ static es_err *commit_image(struct ctr *c, struct arena *a, const struct ref *na
 	return image_commit(engine_images(c->e), a, &commit, ret_id);
 }
 
+/* Before the pause, so that one that outlives us is known for what it is. */
+static void note_commit(struct ctr *c, bool begins)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->committing = begins;
+	(void)pthread_mutex_unlock(&c->lock);
+	ctr_save_live(c);
+}
+
 es_err *ctr_commit(struct engine *e, struct arena *a, const char *ref, const char *repo, const char *tag, const char *comment,
 		   const char *author, bool pause, char *const *changes, const struct docker_config *override, char **ret_id)
 {
@@ -160,13 +169,20 @@ es_err *ctr_commit(struct engine *e, struct arena *a, const char *ref, const cha
 	if (!str_empty(repo))
 		ES_TRY(image_tag_parse(a, repo, tag, &name));
 	if (pause && c->status == CTR_RUNNING) {
-		ES_TRY(ctr_pause(e, c->id));
+		note_commit(c, true);
+		err = ctr_pause(e, c->id);
+		if (err) {
+			note_commit(c, false);
+			return err;
+		}
 		paused_here = true;
 		crash_point(e->store, CRASH_COMMIT_PAUSED);
 	}
 	err = commit_image(c, a, str_empty(repo) ? NULL : &name, comment, author, changes, override, &id);
-	if (paused_here)
+	if (paused_here) {
 		log_err(ctr_unpause(e, c->id), "container %.12s: unpause after commit", c->id);
+		note_commit(c, false);
+	}
 	ES_TRY(err);
 	ctr_event(c, "commit", "comment", comment ? comment : "", "imageID", id, "imageRef", str_empty(repo) ? "" : ref_full(a, &name), NULL);
 	*ret_id = arena_strdup(a, id);
