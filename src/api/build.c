@@ -162,7 +162,7 @@ static es_err *prune(struct req *r)
 	char **ids = NULL;
 	uint64_t bytes = 0;
 
-	ES_TRY(imgbuild_prune(r->engine, r->a, req_bool(r, "all", false), &ids, &bytes));
+	ES_TRY(imgbuild_prune(r->engine, r->a, req_bool(r, "all", false), &ids, &bytes, NULL));
 	for (; ids && *ids; ids++)
 		json_append(list, json_new_str(r->a, *ids));
 	json_set(r->a, doc, "CachesDeleted", list);

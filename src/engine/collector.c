@@ -27,8 +27,7 @@ static void collect(struct engine *e)
 	uint64_t bytes = 0;
 	char **ids;
 
-	log_err(imgbuild_prune(e, a, false, &ids, &bytes), "collect garbage of builds");
-	log_err(gc_run(e->store, &r), "collect garbage");
+	log_err(imgbuild_prune(e, a, false, &ids, &bytes, &r), "collect garbage");
 	if (r.layers || r.blobs)
 		log_line(LOG_L_INFO, "collected %llu layers and %llu blobs that nothing referred to (%llu bytes)", (unsigned long long)r.layers,
 			 (unsigned long long)r.blobs, (unsigned long long)r.bytes);

@@ -101,9 +101,10 @@ void imgbuild_close(struct engine *e)
 	e->imgbuild = NULL;
 }
 
-es_err *imgbuild_prune(struct engine *e, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes)
+es_err *imgbuild_prune(struct engine *e, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes, struct gc_result *ret)
 {
-	return builder_prune(e->imgbuild->builder, a, all, ret_ids, ret_bytes);
+	ES_TRY(builder_prune(e->imgbuild->builder, a, all, ret_ids, ret_bytes));
+	return gc_run(e->store, ret); /* what only steps stood on */
 }
 
 /* ---- the context ---- */

@@ -4,6 +4,7 @@
 
 #include "builder/builder.h"
 #include "engine/engine.h"
+#include "store/gc.h"
 
 /* The engine's one builder. */
 es_err *imgbuild_open(struct engine *e) ES_CHECKED; /* sweeps what an interrupted daemon left */
@@ -27,4 +28,4 @@ struct imgbuild_out {
  * line has the class of an HTTP status. *RET_CODE: the exit code of a RUN that failed, also on failure; 0: none. */
 es_err *imgbuild_run(struct engine *e, struct arena *a, const struct imgbuild_opts *opts, int tar_fd,
 		     const struct imgbuild_out *out, int *ret_code) ES_CHECKED;
-es_err *imgbuild_prune(struct engine *e, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes) ES_CHECKED;
+es_err *imgbuild_prune(struct engine *e, struct arena *a, bool all, char ***ret_ids, uint64_t *ret_bytes, struct gc_result *ret) ES_CHECKED;
