@@ -20,6 +20,7 @@
 #include "engine/monlink.h"
 #include "catalog/netmgr.h"
 #include "catalog/volume.h"
+#include "store/crashpoint.h"
 #include "sys/mount.h"
 
 #define DEFER_THREADS 2
@@ -282,6 +283,7 @@ static es_err *open_parts(struct engine *e)
 	ctr_recover_all(e, store_is_new_boot(e->store));
 	exec_recover_all(e, store_is_new_boot(e->store));
 	ES_TRY(imgbuild_open(e));
+	ES_TRY(crash_arm(e->store, e->cfg->crash_at, true));
 	return collector_start(e, e->cfg->gc_interval_ns, &e->collector);
 }
 

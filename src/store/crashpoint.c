@@ -79,14 +79,14 @@ _Static_assert(ES_N(names) == CRASH_POINT_N, "a crash point without a name");
 
 void crash_point(struct store *st, enum crash_point at)
 {
-	if (!st || st->crash_at != at || at == CRASH_NEVER || atomic_fetch_sub(&st->crash_left, 1) != 1)
+	if (!st || atomic_load_explicit(&st->crash_at, memory_order_relaxed) != (int)at || at == CRASH_NEVER || atomic_fetch_sub(&st->crash_left, 1) != 1)
 		return;
 	(void)kill(getpid(), SIGKILL); /* as from outside: no handler, no clean-up, all threads at once */
 	for (;;)
 		(void)pause();
 }
 
-es_err *crash_arm(struct store *st, const char *text)
+es_err *crash_arm(struct store *st, const char *text, bool is_open)
 {
 	es_autofree char *name = text ? es_xstrdup(text) : NULL;
 	char *colon = name ? strchr(name, ':') : NULL;
@@ -98,8 +98,9 @@ es_err *crash_arm(struct store *st, const char *text)
 	}
 	for (size_t i = CRASH_NEVER + 1; name && i < ES_N(names); i++)
 		if (str_eq(names[i], name)) {
-			st->crash_at = (enum crash_point)i;
 			atomic_store(&st->crash_left, (int)n);
+			if (is_open == (i > CRASH_OPEN_N))
+				atomic_store(&st->crash_at, (int)i);
 			return NULL;
 		}
 	return name ? es_err_new(ES_E_INVALID, "there is no crash point %s", name) : NULL;

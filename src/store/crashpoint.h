@@ -12,6 +12,7 @@ enum crash_point {
 	/* opening a data root */
 	CRASH_OPEN_EMPTIED, /* partial/ is thrown away and not yet there again */
 	CRASH_OPEN_SWEPT,   /* garbage is collected, nobody is served yet */
+	CRASH_OPEN_N = CRASH_OPEN_SWEPT,
 	/* store */
 	CRASH_BLOB_KEPT,
 	CRASH_LAYER_UNPACKED, /* in partial/, not synced */
@@ -84,5 +85,5 @@ enum crash_point {
 
 /* Does not return at the armed point's armed passage. ST may be NULL while there is none. */
 void crash_point(struct store *st, enum crash_point at);
-/* "NAME" or "NAME:N"; NULL: none. ES_E_INVALID. */
-es_err *crash_arm(struct store *st, const char *text) ES_CHECKED;
+/* "NAME" or "NAME:N"; NULL: none. IS_OPEN: the engine is open: only now the points count that are not those of opening. ES_E_INVALID. */
+es_err *crash_arm(struct store *st, const char *text, bool is_open) ES_CHECKED;

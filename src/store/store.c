@@ -277,7 +277,7 @@ static es_err *open_steps(struct store *st, const struct store_options *opts)
 
 	if (opts->layer_program)
 		st->layer_program = es_xstrdup(opts->layer_program);
-	ES_TRY(crash_arm(st, opts->crash_at));
+	ES_TRY(crash_arm(st, opts->crash_at, false));
 	ES_TRY(root_lock(st));
 	ES_TRY(version_read(st, &version));
 	for (size_t i = 0; i < ES_N(root_dirs); i++)

@@ -39,8 +39,7 @@ struct store {
 	pthread_mutex_t trash_lock;
 	pthread_cond_t trash_cond;
 	unsigned long trash_asked, trash_done; /* discards so far, and how many of them are gone */
-	enum crash_point crash_at;
-	atomic_int crash_left; /* passages until it */
+	atomic_int crash_at, crash_left; /* enum crash_point, and passages until it */
 	atomic_bool closing; /* the janitor stops where it is; the next open goes on */
 };
 
