@@ -248,6 +248,21 @@ static es_err *add(struct volumes *v, const struct volume_record *rec)
 	return NULL;
 }
 
+static es_err *disown(struct volumes *v, struct volume_record *rec)
+{
+	es_autotx *tx = record_tx_new();
+
+	rec->owner = NULL;
+	ES_TRY(put(tx, rec));
+	return record_commit(v->store, tx);
+}
+
+/* Asked for by somebody else than whom it was made for. */
+static bool is_shared(const struct volume_use *use, const struct volume_record *rec)
+{
+	return rec->owner && !str_eq(rec->owner, use->owner);
+}
+
 static es_err *create(struct volumes *v, struct arena *a, const struct volume_use *use, struct volume_record *ret)
 {
 	WITH_LOCK(v);
@@ -256,8 +271,8 @@ static es_err *create(struct volumes *v, struct arena *a, const struct volume_us
 	ES_TRY(check_name(use->name));
 	ES_TRY(check_driver(use->name, use->driver));
 	err = load(v, a, use->name, ret);
-	if (!err)
-		return NULL; /* docker, too, takes the existing one, whatever the options say */
+	if (!err) /* docker, too, takes the existing one, whatever the options say */
+		return is_shared(use, ret) ? disown(v, ret) : NULL;
 	if (es_err_class(err) != ES_E_NOT_FOUND)
 		return err;
 	es_err_drop(err);
@@ -594,16 +609,10 @@ static es_err *end_copies(struct volumes *v, struct arena *a)
 /* Its owner is gone: so is it, unless somebody else has it. */
 static es_err *leave_owner(struct volumes *v, struct arena *a, struct volume_record *rec)
 {
-	es_autotx *tx = record_tx_new();
-
-	if (!users_of(v, a, rec->name) && !is_mounted(v, a, rec->name))
-		return remove_locked(v, a, rec);
-	rec->owner = NULL;
-	ES_TRY(put(tx, rec));
-	return record_commit(v->store, tx);
+	return users_of(v, a, rec->name) || is_mounted(v, a, rec->name) ? disown(v, rec) : remove_locked(v, a, rec);
 }
 
-es_err *volume_leave(struct volumes *v, const char *name)
+es_err *volume_leave(struct volumes *v, const char *name, const char *owner)
 {
 	WITH_LOCK(v);
 	es_autoarena *a = arena_new();
@@ -615,7 +624,7 @@ es_err *volume_leave(struct volumes *v, const char *name)
 		return NULL;
 	}
 	ES_TRY(err);
-	return leave_owner(v, a, &rec);
+	return owner && !str_eq(owner, rec.owner) ? NULL : leave_owner(v, a, &rec);
 }
 
 es_err *volumes_recover(struct volumes *v, volumes_has_container *has_container)

@@ -48,8 +48,8 @@ struct volume_use {
 /* *RET_PATH: its data directory, in A. */
 es_err *volume_ensure(struct volumes *v, struct arena *a, const struct volume_use *use, const char **ret_path) ES_CHECKED;
 
-/* Its owner is gone: it goes, unless another container has it. Missing is success. */
-es_err *volume_leave(struct volumes *v, const char *name) ES_CHECKED;
+/* Its owner is gone: it goes, unless another container has it. Missing is success; OWNER not NULL: and so is one of another owner. */
+es_err *volume_leave(struct volumes *v, const char *name, const char *owner) ES_CHECKED;
 /* Its owner leaves without it: the volume stays when TX (which removes the container) is done. Missing is success. */
 es_err *volume_tx_keep(struct volumes *v, struct record_tx *tx, const char *name) ES_CHECKED;
 

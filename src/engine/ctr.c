@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "engine/events.h"
+#include "catalog/volume.h"
+#include "store/snapshot.h"
 
 const char *const ctr_status_name[CTR_STATUS_N] = {
 	[CTR_CREATED] = "created",   [CTR_RUNNING] = "running", [CTR_PAUSED] = "paused", [CTR_RESTARTING] = "restarting",
@@ -305,7 +307,7 @@ void ctr_count(struct engine *e, struct ctr_counts *ret)
 
 /* ---- records ---- */
 
-es_err *ctr_save(struct ctr *c)
+static es_err *save(struct ctr *c, struct record_tx *tx)
 {
 	es_autobuf text = ES_BUF(CTR_RECORD_MAX);
 	struct record r = { .kind = "container", .id = c->id, .class = c->class };
@@ -317,7 +319,25 @@ es_err *ctr_save(struct ctr *c)
 	(void)pthread_mutex_unlock(&c->lock);
 	ES_TRY(es_buf_check(&text));
 	r.json = text.p;
-	return record_put(c->e->store, &r);
+	record_tx_put(tx, &r);
+	return record_commit(c->e->store, tx);
+}
+
+es_err *ctr_save(struct ctr *c)
+{
+	es_autotx *tx = record_tx_new();
+
+	return save(c, tx);
+}
+
+es_err *ctr_save_new(struct ctr *c)
+{
+	es_autotx *tx = record_tx_new();
+
+	FIELD_LIST_EACH(struct ctr_mount, m, &c->rec->mounts)
+		if (str_eq(m->type, "volume") && !m->anonymous)
+			ES_TRY(volume_tx_keep(c->e->volumes, tx, m->name));
+	return save(c, tx);
 }
 
 /* Two copies of the run state: one that outlives a boot, written when a run begins and ends, and one of this boot, written at
@@ -367,6 +387,7 @@ void ctr_delete_records(struct record_tx *tx, const struct ctr *c)
 	record_tx_delete(tx, "container", c->id);
 	record_tx_delete(tx, RUN_KIND, c->id);
 	record_tx_delete(tx, LIVE_KIND, c->id);
+	snapshot_tx_forget(tx, SNAPSHOT_CONTAINER, c->id);
 }
 
 static es_err *read_run(struct engine *e, struct arena *a, const char *kind, const char *id, struct ctr_run *run)

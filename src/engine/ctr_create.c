@@ -572,7 +572,7 @@ static void undo(struct ctr *c)
 	ctr_take_out(c->e, c);
 	es_err_drop(snapshot_remove(c->e->store, SNAPSHOT_CONTAINER, c->id));
 	es_err_drop(store_discard(c->e->store, dir));
-	ctr_mounts_undo(c->e, &c->rec->mounts);
+	ctr_mounts_undo(c->e, c->id, &c->rec->mounts);
 }
 
 /* The record again, in an arena of its own: the request's dies with the request. */
@@ -610,7 +610,7 @@ static es_err *create(struct engine *e, struct arena *reply_arena, const char *n
 		err = make_dirs(c);
 	crash_point(e->store, CRASH_CREATE_DIRS);
 	if (!err)
-		err = ctr_save(c);
+		err = ctr_save_new(c);
 	crash_point(e->store, CRASH_CREATE_SAVED);
 	if (err) {
 		undo(c);

@@ -888,7 +888,7 @@ es_err *ctr_destroy(struct ctr *c, bool volumes)
 	crash_point(e->store, CRASH_REMOVE_FORGOTTEN);
 	exec_forget_all(c);
 	if (volumes)
-		ctr_mounts_undo(e, &c->rec->mounts);
+		ctr_mounts_undo(e, c->id, &c->rec->mounts);
 	crash_point(e->store, CRASH_REMOVE_VOLUMES);
 	ctr_event(c, "destroy", NULL);
 	defer_add(e->defer, discard, ctr_ref(c));

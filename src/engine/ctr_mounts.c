@@ -117,7 +117,7 @@ static es_err *use_volume(struct resolve *r, struct ctr_mount *m, const struct d
 {
 	const char *driver = opts && opts->driver_config ? opts->driver_config->name : NULL;
 	struct volume_use use = {
-		.name = m->name, .driver = driver,
+		.name = m->name, .driver = driver, .owner = r->id,
 		.options = opts && opts->driver_config ? opts->driver_config->options : NULL,
 		.labels = opts ? opts->labels : NULL,
 	};
@@ -127,7 +127,6 @@ static es_err *use_volume(struct resolve *r, struct ctr_mount *m, const struct d
 		rand_hex(id, 64);
 		m->name = use.name = arena_strdup(r->a, id);
 		use.anonymous = m->anonymous = true;
-		use.owner = r->id;
 	}
 	m->type = "volume";
 	m->driver = "local";
@@ -357,11 +356,11 @@ static es_err *resolve(struct resolve *r, const struct docker_config *cfg, const
 	return NULL;
 }
 
-void ctr_mounts_undo(struct engine *e, const struct field_list *mounts)
+void ctr_mounts_undo(struct engine *e, const char *id, const struct field_list *mounts)
 {
 	FIELD_LIST_EACH(struct ctr_mount, m, mounts)
-		if (m->anonymous && m->source) /* those that it came to */
-			log_err(volume_leave(e->volumes, m->name), "volume %s", m->name);
+		if (str_eq(m->type, "volume") && m->source) /* those that it came to */
+			log_err(volume_leave(e->volumes, m->name, m->anonymous ? NULL : id), "volume %s", m->name);
 }
 
 es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const char *id, const struct docker_config *cfg,

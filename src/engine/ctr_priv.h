@@ -132,6 +132,8 @@ es_err *ctr_reindex(struct engine *e, struct ctr *c, const char *new_name) ES_CH
 struct ctr **ctr_snapshot(struct engine *e, size_t *ret_n);
 /* Write the record / the run state to the store. */
 es_err *ctr_save(struct ctr *c) ES_CHECKED;
+/* The first time: with that, volumes with a name are their own. */
+es_err *ctr_save_new(struct ctr *c) ES_CHECKED;
 /* An error is logged: the journal has the truth. RUN: a run began or ended, which outlives a boot; LIVE: anything else. */
 void ctr_save_run(struct ctr *c);
 void ctr_save_live(struct ctr *c);
@@ -168,8 +170,8 @@ void ctr_fill_defaults(struct engine *e, struct arena *a, struct docker_host_con
  * what ctr_mounts_undo() takes. */
 es_err *ctr_mounts_resolve(struct engine *e, struct arena *a, const char *id, const struct docker_config *cfg,
 			   const struct docker_host_config *hc, struct field_list *ret) ES_CHECKED;
-/* Anonymous volumes of a container that is gone, or did not come about. */
-void ctr_mounts_undo(struct engine *e, const struct field_list *mounts);
+/* The anonymous volumes of the container ID that is gone; all volumes that were made for it when it did not come about. */
+void ctr_mounts_undo(struct engine *e, const char *id, const struct field_list *mounts);
 
 /* --- ctr_oci.c: the record as an OCI bundle --- */
 struct ctr_start;

@@ -170,6 +170,13 @@ es_err *snapshot_remove(struct store *st, enum snapshot_kind kind, const char *i
 	return record_delete(st, KIND, record_id(a, kind, id));
 }
 
+void snapshot_tx_forget(struct record_tx *tx, enum snapshot_kind kind, const char *id)
+{
+	es_autoarena *a = arena_new();
+
+	record_tx_delete(tx, KIND, record_id(a, kind, id));
+}
+
 es_err *snapshot_freeze(struct store *st, const char *id)
 {
 	es_autoarena *a = arena_new();
