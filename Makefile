@@ -21,6 +21,10 @@ demo: deps
 check: deps
 	tests/run
 
+# The loops that take long: estibad is killed at every named point and at random instants, hundreds of times.
+nightly: deps
+	tests/run --quick --long nightly_crash.py
+
 # PREFIX counts here only if it is given; otherwise the one that the build was set up with.
 install: all
 	$(if $(findstring $(origin PREFIX),command line environment),meson configure $(BUILD) -Dprefix=$(PREFIX))
@@ -33,4 +37,4 @@ lint:
 clean:
 	rm -rf $(BUILD) build-asan build-arm64 build-lint
 
-.PHONY: all deps demo check install lint clean
+.PHONY: all deps demo check nightly install lint clean
