@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "check.h"
 
-static void names(void **state)
+static void names(void)
 {
 	static const struct {
 		const char *path, *slice, *unit; /* UNIT NULL: refused */
@@ -51,7 +51,7 @@ static char *text_of(const struct scope_request *r)
 	return es_xstrdup(es_buf_str(&b));
 }
 
-static void limits(void **state)
+static void limits(void)
 {
 	static const struct {
 		const char *json, *v2, *v1; /* NULL: refused */
@@ -95,7 +95,7 @@ static void limits(void **state)
 		}
 }
 
-static void devices(void **state)
+static void devices(void)
 {
 	static const struct {
 		const char *json, *has, *lacks;
@@ -121,7 +121,7 @@ static void devices(void **state)
 	}
 }
 
-static void annotations(void **state)
+static void annotations(void)
 {
 	static const struct {
 		const char *key, *value, *want; /* NULL: refused */
@@ -165,14 +165,4 @@ static void annotations(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(devices),
-		cmocka_unit_test(annotations),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+CHECK_MAIN(TEST(names), TEST(limits), TEST(devices), TEST(annotations))
