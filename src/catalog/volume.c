@@ -31,6 +31,7 @@ struct volumes {
 	struct store *store;
 	const struct volumes_ops *ops;
 	void *self;
+	char **late; /* name and owner in turn: volumes whose owner is gone and that could not go then (no space for the record of it) */
 	char **thrown; /* volumes whose GONE_KIND record is of no use any more */
 	pthread_mutex_t lock; /* create, remove, mount and unmount one at a time */
 };
@@ -82,6 +83,7 @@ void volumes_close(struct volumes *v)
 	if (!v)
 		return;
 	(void)pthread_mutex_destroy(&v->lock);
+	strv_free(v->late);
 	strv_free(v->thrown);
 	free(v);
 }
@@ -358,6 +360,8 @@ static es_err *records(struct volumes *v, struct arena *a, struct volume_record 
 	return NULL;
 }
 
+static void leave_late(struct volumes *v);
+
 es_err *volume_list(struct volumes *v, struct arena *a, const struct filters *f, bool usage, struct field_list *ret)
 {
 	struct volume_record *all;
@@ -365,6 +369,7 @@ es_err *volume_list(struct volumes *v, struct arena *a, const struct filters *f,
 	bool dangling = false;
 	size_t n_all, n = 0;
 
+	leave_late(v);
 	ES_TRY(filters_bool(f, "dangling", false, &dangling));
 	ES_TRY(records(v, a, &all, &n_all));
 	items = ARENA_ARRAY(a, struct docker_volume, n_all + 1);
@@ -624,7 +629,37 @@ es_err *volume_leave(struct volumes *v, const char *name, const char *owner)
 		return NULL;
 	}
 	ES_TRY(err);
-	return owner && !str_eq(owner, rec.owner) ? NULL : leave_owner(v, a, &rec);
+	if (owner && !str_eq(owner, rec.owner))
+		return NULL;
+	owner = rec.owner ? rec.owner : "";
+	err = leave_owner(v, a, &rec);
+	if (err) {
+		strv_add(&v->late, name);
+		strv_add(&v->late, owner);
+	}
+	return err;
+}
+
+static void leave_late(struct volumes *v)
+{
+	WITH_LOCK(v);
+	es_autoarena *a = arena_new();
+	es_autostrv late = v->late;
+	size_t n = strv_len(late);
+
+	v->late = NULL;
+	for (size_t i = 0; i + 1 < n; i += 2) {
+		struct volume_record rec;
+		es_err *err = load(v, a, late[i], &rec);
+
+		if (!err && str_eq(rec.owner ? rec.owner : "", late[i + 1]))
+			err = leave_owner(v, a, &rec);
+		if (err && es_err_class(err) != ES_E_NOT_FOUND) {
+			strv_add(&v->late, late[i]);
+			strv_add(&v->late, late[i + 1]);
+		}
+		es_err_drop(err);
+	}
 }
 
 es_err *volumes_recover(struct volumes *v, volumes_has_container *has_container)
