@@ -310,6 +310,24 @@ static void down_the_dead(struct engine *e)
 	}
 }
 
+/* Snapshots of containers without a record: of a create that was cut short before their directories were there. */
+static void sweep_snapshots(struct engine *e)
+{
+	es_autoarena *a = arena_new();
+	char **ids;
+	es_err *err = snapshot_ids(e->store, a, SNAPSHOT_CONTAINER, &ids);
+
+	log_err(err, "sweep");
+	for (; ids && *ids; ids++) {
+		struct record r;
+
+		err = record_get(e->store, a, "container", *ids, &r);
+		if (err && es_err_class(err) == ES_E_NOT_FOUND)
+			log_err(snapshot_remove(e->store, SNAPSHOT_CONTAINER, *ids), "sweep snapshot %s", *ids);
+		es_err_drop(err);
+	}
+}
+
 /* Directories of containers without a record: of a create or a removal that was cut short. */
 static void sweep_dirs(struct engine *e)
 {
@@ -341,6 +359,7 @@ void ctr_recover_all(struct engine *e, bool new_boot)
 		recover(all[i], new_boot);
 	sweep_runtime(e);
 	down_the_dead(e);
+	sweep_snapshots(e);
 	sweep_dirs(e);
 	for (size_t i = n; i-- > 0;) { /* only now: a sweep must not meet what starts */
 		if (new_boot && wants_restart(all[i]))

@@ -170,6 +170,19 @@ es_err *snapshot_remove(struct store *st, enum snapshot_kind kind, const char *i
 	return record_delete(st, KIND, record_id(a, kind, id));
 }
 
+es_err *snapshot_ids(struct store *st, struct arena *a, enum snapshot_kind kind, char ***ret)
+{
+	const char *prefix = record_id(a, kind, "");
+	struct record_list all;
+
+	*ret = NULL;
+	ES_TRY(record_list(st, a, KIND, NULL, &all));
+	for (size_t i = 0; i < all.n; i++)
+		if (str_starts(all.items[i].id, prefix))
+			*ret = strv_arena_add(a, *ret, all.items[i].id + strlen(prefix));
+	return NULL;
+}
+
 void snapshot_tx_forget(struct record_tx *tx, enum snapshot_kind kind, const char *id)
 {
 	es_autoarena *a = arena_new();

@@ -37,6 +37,8 @@ es_err *snapshot_mount(struct store *st, enum snapshot_kind kind, const char *id
 es_err *snapshot_size(struct store *st, enum snapshot_kind kind, const char *id, uint64_t *ret_bytes) ES_CHECKED;
 /* Out of sight now, off the disk soon. Missing is success. CONTAINER: upper and work only, then containers/ID if empty. */
 es_err *snapshot_remove(struct store *st, enum snapshot_kind kind, const char *id) ES_CHECKED;
+/* The ids of all of KIND, in A; NULL: none. */
+es_err *snapshot_ids(struct store *st, struct arena *a, enum snapshot_kind kind, char ***ret) ES_CHECKED;
 /* Its record goes with TX, so that a collection right after does not take its layers for needed; snapshot_remove() or the next open removes
  * the rest. */
 void snapshot_tx_forget(struct record_tx *tx, enum snapshot_kind kind, const char *id);

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import crash
-from test_crash import house, pytestmark  # noqa: F401 (a fixture)
+from test_crash import house, houses, pytestmark  # noqa: F401 (fixtures)
 
 ROUNDS = int(os.environ.get('CRASH_ROUNDS', '2'))
 RANDOM = int(os.environ.get('CRASH_RANDOM', '200'))
