@@ -100,8 +100,9 @@ POINTS = [
 class House:
     """One daemon on one data root for all rounds; REGISTRY has app:1, of which the parts are in the test's directory as well."""
 
-    def __init__(self):
+    def __init__(self, build=lambda d: None):
         self.d = Daemon(own_cgroup=True)
+        build(self.d)
         self.registry = None
         self.reference = {}
         self.empty, self.held = None, set()
