@@ -612,6 +612,24 @@ static es_err *tmpfs_copy_up(struct rtmount_ctx *c, const char *path, int fd)
 	return from < 0 ? NULL : es_err_in(copy_up(from, fd), "tmpcopyup %s", path);
 }
 
+/* A tmpfs that names no mode looks like the directory it covers; where there is none, the kernel's 1777 holds. */
+static void add_mode(struct rtmount_ctx *c, const struct oci_mount *m, struct rtmount_options *o)
+{
+	es_autoclose int at = mount_open_in(c->root, m->destination, O_PATH | O_DIRECTORY);
+	const char **params = ARENA_ARRAY(c->a, const char *, o->n_params + 2);
+	struct stat st;
+
+	for (size_t i = 0; i < o->n_params; i++) {
+		if (str_starts(o->params[i], "mode="))
+			return;
+		params[i] = o->params[i];
+	}
+	if (at < 0 || fstat(at, &st) < 0)
+		return;
+	params[o->n_params++] = arena_printf(c->a, "mode=%04o", (unsigned)(st.st_mode & 07777));
+	o->params = params;
+}
+
 /* What is mounted there already gets other attributes and parameters; what is not named stays, as mount(8) has it. */
 static es_err *remount(struct rtmount_ctx *c, const struct oci_mount *m, const struct rtmount_options *o)
 {
@@ -659,6 +677,8 @@ static es_err *mount_one(struct rtmount_ctx *c, const struct oci_spec *spec, con
 	}
 	if (!str_empty(spec->linux_->mount_label) && !plain)
 		add_label(c->a, spec->linux_->mount_label, &o);
+	if (str_eq(m->type, "tmpfs"))
+		add_mode(c, m, &o);
 	ES_TRY(make_new(m, &o, &fd));
 	if (o.copy_up)
 		ES_TRY(tmpfs_copy_up(c, m->destination, fd));

@@ -145,6 +145,15 @@ def test_remount(b):
     assert "remount /bin" in b.run().stderr  # nothing is mounted there
 
 
+def test_tmpfs_has_the_mode_of_what_it_covers(b):
+    (b.rootfs / "old").mkdir()
+    (b.rootfs / "old").chmod(0o2710)
+    (b.rootfs / "link").symlink_to("/old")
+    for d, options in (("/link", ["size=1m"]), ("/old", []), ("/named", ["mode=0711"]), ("/new", [])):
+        b.c["mounts"] += [{"destination": d, "type": "tmpfs", "source": "tmpfs", "options": options}]
+    assert b.sh("stat -c %a /link/. /named /new").split() == ["2710", "711", "1777"]
+
+
 def test_personality(b):
     b.c["linux"]["personality"] = {"domain": "LINUX32"}
     assert b.sh("uname -m").strip() in ("i686", "armv8l")
