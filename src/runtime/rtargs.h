@@ -12,6 +12,7 @@ struct rtargs {
 	char *own_root; /* what root is when it was not given and is not the usual one */
 	const char *root, *log, *log_format, *rootless, *cgroup_manager, *criu;
 	bool debug, systemd_cgroup, help, version;
+	bool root_given; /* root is what --root said */
 	/* of commands */
 	const char *bundle, *console_socket, *pid_file, *process, *cwd, *user, *apparmor, *process_label, *format, *resources, *interval;
 	bool detach, keep, no_subreaper, no_pivot, no_new_keyring, tty, no_new_privs, ignore_paused, all, force, quiet, spec_rootless, stats;

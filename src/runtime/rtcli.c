@@ -325,11 +325,14 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static char **container_ids(const char *root)
+/* The default root comes with the first container; one that was named must be there. */
+static es_err *container_ids(const struct rtargs *a, char ***ret)
 {
-	DIR *d = opendir(root);
+	DIR *d = opendir(a->root);
 	char **ids = NULL;
 
+	if (!d && (errno != ENOENT || a->root_given))
+		return es_err_sys(errno, "open %s", a->root);
 	for (struct dirent *e; d && (e = readdir(d));)
 		if (e->d_name[0] != '.')
 			strv_add(&ids, e->d_name);
@@ -337,18 +340,20 @@ static char **container_ids(const char *root)
 		closedir(d);
 	if (ids)
 		qsort(ids, strv_len(ids), sizeof *ids, by_name);
-	return ids;
+	*ret = ids;
+	return NULL;
 }
 
 static es_err *cmd_list(const struct rtargs *a, int *ret_code)
 {
-	es_autostrv ids = container_ids(a->root);
+	es_autostrv ids = NULL;
 	es_autobuf json = ES_BUF(RTCLI_OUT_MAX);
 	static const char *const titles[LIST_COLUMNS] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" };
 	bool as_json = str_eq(a->format, "json");
 	es_autostrv cells = NULL;
 
 	ES_TRY(check_format(a->format));
+	ES_TRY(container_ids(a, &ids));
 	for (size_t i = 0; i < LIST_COLUMNS; i++)
 		strv_add(&cells, titles[i]);
 	for (char **id = ids; id && *id; id++) {
@@ -637,6 +642,7 @@ static void set_root(struct rtargs *a)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 
+	a->root_given = a->root != NULL;
 	if (a->root)
 		return;
 	if (is_rootless(a) && !str_empty(dir))

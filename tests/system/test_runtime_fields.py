@@ -154,6 +154,16 @@ def test_tmpfs_has_the_mode_of_what_it_covers(b):
     assert b.sh("stat -c %a /link/. /named /new").split() == ["2710", "711", "1777"]
 
 
+def test_list_of_a_root_that_is_not_there(b):
+    b.root = b.path / "nowhere"
+    for args in (["list"], ["list", "-q"], ["list", "-f", "json"]):
+        r = b.call(*args)
+        assert (r.returncode, r.stdout) == (1, "") and f"open {b.root}: No such file or directory" in r.stderr
+    b.root.mkdir()
+    r = b.call("list", "-f", "json")
+    assert (r.returncode, r.stdout, r.stderr) == (0, "null\n", "")
+
+
 def test_personality(b):
     b.c["linux"]["personality"] = {"domain": "LINUX32"}
     assert b.sh("uname -m").strip() in ("i686", "armv8l")
