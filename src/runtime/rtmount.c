@@ -733,6 +733,14 @@ static es_err *open_null(int *ret_fd)
 	return NULL;
 }
 
+/* AT shows the root of the mount COVER already: two paths, or the same twice, lead to one place. */
+static bool is_covered(const struct stat *at, int cover)
+{
+	struct stat st;
+
+	return cover >= 0 && fstat(cover, &st) == 0 && st.st_dev == at->st_dev && st.st_ino == at->st_ino;
+}
+
 /* A directory is covered by an empty read-only tmpfs (one for all of them), a file by the null device. */
 static es_err *mask(struct rtmount_ctx *c, const char *path, struct covers *with)
 {
@@ -743,6 +751,8 @@ static es_err *mask(struct rtmount_ctx *c, const char *path, struct covers *with
 		return errno == ENOENT || errno == ENOTDIR ? NULL : es_err_sys(errno, "open");
 	if (fstat(at, &st) < 0)
 		return es_err_sys(errno, "stat");
+	if (is_covered(&st, S_ISDIR(st.st_mode) ? with->empty : with->null))
+		return NULL;
 	if (!S_ISDIR(st.st_mode) && with->null < 0) {
 		ES_TRY(open_null(&with->null));
 		return mount_attach(with->null, at); /* attached, it can be cloned again */

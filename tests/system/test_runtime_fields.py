@@ -164,6 +164,17 @@ def test_list_of_a_root_that_is_not_there(b):
     assert (r.returncode, r.stdout, r.stderr) == (0, "null\n", "")
 
 
+def test_paths_are_masked_once(b):
+    (b.rootfs / "d").mkdir()
+    (b.rootfs / "d/f").write_text("secret")
+    (b.rootfs / "e").mkdir()
+    (b.rootfs / "e/f").write_text("secret")
+    (b.rootfs / "link").symlink_to("e")
+    b.c["linux"]["maskedPaths"] = ["/d/f", "/e", "/d/f", "/d//f", "/e/", "/link", "/e"]
+    out = b.sh("cut -d' ' -f2 /proc/mounts | grep -E '^/(d/f|e|link)'; cat /d/f; ls -A /e")
+    assert out.split() == ["/d/f", "/e"]
+
+
 def test_personality(b):
     b.c["linux"]["personality"] = {"domain": "LINUX32"}
     assert b.sh("uname -m").strip() in ("i686", "armv8l")
