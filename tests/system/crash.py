@@ -280,7 +280,7 @@ class House:
             for word in seen | before[0] | after[0]:
                 assert min(before[0][word], after[0][word]) <= seen[word] <= max(before[0][word], after[0][word]) or word.startswith('container'), word
         if op.tree and op.atomic:
-            self.settle([before[1] if seen == before[0] else after[1]], '/skel/')  # those are made when an image is first used
+            self.settle([before[1] if seen == before[0] else after[1]], r'/skel/|/containers/\*/work/work')  # made when an image is first used, or a root first mounted
         self.check()
         for c in json.loads(self.d.api('GET', '/containers/json?all=1')[1]):
             if c['State'] == 'running':
