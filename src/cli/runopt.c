@@ -104,7 +104,7 @@ const struct opt runopt_rows[] = {
 	O_BYTES(T, host.shm_size, "shm-size", 0, .help = "Size of /dev/shm"),
 	O_STR(T, config.stop_signal, "stop-signal", 0, .help = "Signal that stops it"),
 	O_I64(T, stop_timeout, "stop-timeout", 0, .help = "Seconds it may take to stop"),
-	O_LIST(T, storage_opts, "storage-opt", 0, .help = "Option of the storage"),
+	O_LIST(T, storage_opts, "storage-opt", 0, .help = "Option of the storage (size=10G: what it may write, by a project quota)"),
 	O_LIST(T, sysctls, "sysctl", 0, .value_name = "map", .check = value_check_sysctl, .shown = "map[]", .help = "Kernel parameter of its namespaces"),
 	O_LIST(T, tmpfs, "tmpfs", 0, .help = "Mount a tmpfs (path[:options])"),
 	O_BOOL(T, config.tty, "tty", 't', .help = "Give it a terminal"),

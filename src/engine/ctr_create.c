@@ -313,7 +313,6 @@ static es_err *check_unsupported(const struct docker_host_config *hc)
 		const char *what;
 	} rows[] = {
 		{ !str_empty(hc->userns_mode) && strcmp(hc->userns_mode, "host") != 0, "UsernsMode" },
-		{ hc->storage_opt && hc->storage_opt->n > 0, "StorageOpt" },
 		{ hc->cpu_realtime_period || hc->cpu_realtime_runtime, "realtime CPU limits" },
 		{ hc->cpu_count || hc->cpu_percent || hc->io_maximum_iops || hc->io_maximum_bandwidth,
 		  "CpuCount, CpuPercent, IOMaximumIOps, IOMaximumBandwidth (Windows only)" },
@@ -326,6 +325,26 @@ static es_err *check_unsupported(const struct docker_host_config *hc)
 	for (size_t i = 0; i < ES_N(rows); i++)
 		if (rows[i].asked)
 			return es_err_new(ES_E_INVALID, "%s is not supported by this engine", rows[i].what);
+	return NULL;
+}
+
+/* The one option there is, "size": docker's words for others. *RET 0: no limit. */
+static es_err *storage_limit(const struct docker_host_config *hc, uint64_t *ret)
+{
+	const struct field_map *m = hc->storage_opt;
+	int64_t bytes;
+
+	*ret = 0;
+	for (size_t i = 0; m && i < m->n; i++) {
+		const char *text = m->entries[i].value;
+
+		if (strcasecmp(m->entries[i].key, "size") != 0)
+			return es_err_new(ES_E_INVALID, "Unknown option %s", m->entries[i].key);
+		ES_TRY(es_err_in(str_to_bytes(text ? text : "", &bytes), "storage option size"));
+		if (bytes < 0)
+			return es_err_new(ES_E_INVALID, "storage option size can not be less than 0");
+		*ret = (uint64_t)bytes;
+	}
 	return NULL;
 }
 
@@ -395,6 +414,7 @@ static void discard_v1_only(struct engine *e, struct arena *a, struct docker_hos
 
 static es_err *check_all(struct engine *e, const struct docker_config *c, const struct docker_host_config *hc)
 {
+	uint64_t limit;
 	int signal;
 
 	if (!str_empty(c->stop_signal))
@@ -410,6 +430,7 @@ static es_err *check_all(struct engine *e, const struct docker_config *c, const 
 	ES_TRY(ctr_host_config_check(hc));
 	ES_TRY(check_log(&hc->log_config));
 	ES_TRY(check_unsupported(hc));
+	ES_TRY(storage_limit(hc, &limit));
 	ES_TRY(check_namespaces(e, hc));
 	ES_TRY(ctr_check_cgroup_parent(e->cfg, hc->cgroup_parent));
 	ES_TRY(ctr_security_check(hc));
@@ -555,12 +576,13 @@ static es_err *make_record(struct engine *e, struct arena *a, const char *name, 
 
 static es_err *make_dirs(struct ctr *c)
 {
-	const struct snapshot_spec snap = {
+	struct snapshot_spec snap = {
 		.kind = SNAPSHOT_CONTAINER, .id = c->id, .stack = c->rec->layers, .class = c->class,
 		.is_volatile = c->class == RECORD_RUN,
 	};
 	es_autofree char *dir = ctr_dir(c);
 
+	ES_TRY(storage_limit(c->rec->host_config, &snap.limit));
 	ES_TRY(snapshot_prepare(c->e->store, &snap));
 	return file_mkdir_p(store_root_fd(c->e->store), dir, 0710);
 }

@@ -77,3 +77,14 @@ es_err *rootfit_check(const char *path)
 	return es_err_new(ES_E_UNSUPPORTED, "data root %s is on %s, which cannot hold what containers write: a volume or another file system is needed there",
 			  path, name);
 }
+
+const char *rootfit_name(int fd)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st) == 0)
+		for (size_t i = 0; i < ES_N(systems); i++)
+			if (systems[i].magic == (unsigned long)st.f_type)
+				return systems[i].name;
+	return "another file system";
+}

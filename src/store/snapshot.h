@@ -25,10 +25,16 @@ struct snapshot_spec {
 	enum record_class class; /* RUN: after a crash and reboot it is garbage (containers of --rm, steps under way) */
 	bool is_volatile;   /* overlay's volatile: no sync at all; for what nobody needs after a power cut */
 	const struct idmap *map;
+	uint64_t limit; /* bytes that it may hold, by a project quota of the data root's file system; 0: as many as fit */
 };
 
+/* Project ids of snapshots with a limit, on every file system that has a data root. An id is free when no snapshot's record has it and
+ * the file system counts no inode for it: what a removal has not deleted yet, and another data root there, keep it. */
+#define SNAPSHOT_PROJECT_FIRST 1073741824u
+#define SNAPSHOT_PROJECT_N (1u << 20)
+
 /* Make its directories and its record. The root directory gets the mode and owner that the stack's root has.
- * ES_E_CONFLICT when it exists, ES_E_NOT_FOUND when a layer of the stack is missing. */
+ * ES_E_CONFLICT when it exists, ES_E_NOT_FOUND when a layer of the stack is missing, ES_E_UNSUPPORTED when no limit can be set there. */
 es_err *snapshot_prepare(struct store *st, const struct snapshot_spec *spec) ES_CHECKED;
 /* The overlay as a detached mount descriptor: nowhere in the host's mount table. At most one at a time per snapshot
  * (overlayfs forbids sharing an upper): the caller sees to that. */

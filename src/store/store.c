@@ -310,6 +310,7 @@ es_err *store_open(const struct store_options *opts, struct store **ret)
 	list_init(&st->leases);
 	pthread_mutex_init(&st->probe_lock, NULL);
 	pthread_mutex_init(&st->content_lock, NULL);
+	pthread_mutex_init(&st->quota_lock, NULL);
 	pthread_mutex_init(&st->trash_lock, NULL);
 	pthread_cond_init(&st->trash_cond, NULL);
 	err = open_steps(st, opts);
@@ -332,6 +333,7 @@ void store_close(struct store *st)
 	pthread_mutex_destroy(&st->probe_lock);
 	pthread_cond_destroy(&st->trash_cond);
 	pthread_mutex_destroy(&st->trash_lock);
+	pthread_mutex_destroy(&st->quota_lock);
 	pthread_mutex_destroy(&st->content_lock);
 	es_close(st->root_fd);
 	free(st->layer_program);

@@ -27,6 +27,7 @@ struct store {
 	enum store_form form;
 	pthread_mutex_t probe_lock;
 	bool is_probed, takes_files;
+	pthread_mutex_t quota_lock; /* from the choice of a project id until a record has it */
 
 	/* Guards leases, and every rename that makes content visible or takes it away. */
 	pthread_mutex_t content_lock;

@@ -47,6 +47,8 @@ def nothing_stays(request):
     (['run', '--network', 'nosuch', IMAGE, 'true'], 125, 'network nosuch not found'),
     (['run', '-m', '1m', IMAGE, 'true'], 125, 'Minimum memory limit allowed is 6MB'),
     (['run', '--user', 'nosuch', IMAGE, 'true'], 125, 'unable to find user nosuch'),
+    (['run', '--storage-opt', 'nosuch=1', IMAGE, 'true'], 125, 'Unknown option nosuch'),
+    (['run', '--storage-opt', 'size=many', IMAGE, 'true'], 125, 'storage option size: '),
     (['start', 'nosuch'], 1, 'No such container: nosuch'),
     (['rm', 'taken'], 1, 'cannot remove container "/taken": container is running: stop the container before removing or force remove'),
 ])

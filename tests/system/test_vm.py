@@ -46,6 +46,10 @@ def test_story(tmp_path, kernel):
     tell(tmp_path, 'engine-story', kernel)
 
 
+def test_quota_story(tmp_path):
+    tell(tmp_path, 'quota-story', '6.12')
+
+
 @pytest.mark.skipif(not (BIN / 'estiba-systemd').exists(), reason='built without libsystemd')
 @pytest.mark.parametrize('kernel,options', [('6.12', []), ('6.1', ['--cgroup', 'hybrid'])], ids=['v2', 'hybrid'])
 def test_systemd_story(tmp_path, kernel, options):
