@@ -358,6 +358,33 @@ static es_err *explain_bind(es_err *err, const struct rtmount_options *o, bool i
 	return es_err_in(err, "below it are mounts that a user namespace cannot leave out (rbind takes them along)");
 }
 
+static bool in_userns(const struct rtmount_ctx *c)
+{
+	return !idmap_is_identity(c->idmap) || c->userns >= 0;
+}
+
+/* Options that name an attribute name all of them: what the source has beyond is cleared, as a bind remount does it. In a user
+ * namespace the source's are locked: there, and where the kernel says so, they stay. */
+static es_err *change_bind(const struct rtmount_ctx *c, int fd, const struct rtmount_options *o)
+{
+	const uint64_t plain = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+	struct mount_attr_change all = o->change;
+	es_err *err;
+
+	if (in_userns(c) || !(all.set | all.clear))
+		return mount_change(fd, &o->change);
+	all.clear |= plain & ~(all.set | all.set_below);
+	if ((all.set & MOUNT_ATTR_NODIRATIME) && !(all.clear_below & MOUNT_ATTR__ATIME))
+		all.clear |= MOUNT_ATTR__ATIME; /* any word on times names all of them; 0 is relatime */
+	else if ((all.clear & MOUNT_ATTR__ATIME) && !((all.set | all.set_below) & MOUNT_ATTR_NODIRATIME))
+		all.clear |= MOUNT_ATTR_NODIRATIME;
+	err = mount_change(fd, &all);
+	if (!err || es_err_errno(err) != EPERM)
+		return err;
+	es_err_free(err);
+	return mount_change(fd, &o->change);
+}
+
 static es_err *bound(struct rtmount_ctx *c, const struct oci_spec *spec, const struct oci_mount *m, const struct rtmount_options *o, int *ret_fd)
 {
 	es_autoclose int fd = c->ahead ? ES_TAKE_FD(c->ahead[m - (const struct oci_mount *)spec->mounts.items]) : -1;
@@ -369,8 +396,8 @@ static es_err *bound(struct rtmount_ctx *c, const struct oci_spec *spec, const s
 		return NULL;
 	}
 	if (fd < 0)
-		ES_TRY(explain_bind(bind_source(source_path(c, m), o->recursive, &fd), o, !idmap_is_identity(c->idmap) || c->userns >= 0));
-	ES_TRY(mount_change(fd, &o->change));
+		ES_TRY(explain_bind(bind_source(source_path(c, m), o->recursive, &fd), o, in_userns(c)));
+	ES_TRY(change_bind(c, fd, o));
 	ES_TRY(map_ids(c, m, o, fd));
 	*ret_fd = ES_TAKE_FD(fd);
 	return NULL;
@@ -418,7 +445,7 @@ static es_err *take_bind(struct rtmount_ctx *c, const struct oci_spec *spec, con
 	ES_TRY(bind_source(source_path(c, m), o->recursive, &fd));
 	if (p != RTMOUNT_SHARED || o->change.propagation != RTMOUNT_SHARED)
 		ES_TRY(mount_change(fd, &first));
-	ES_TRY(mount_change(fd, &o->change));
+	ES_TRY(change_bind(c, fd, o));
 	ES_TRY(map_ids(c, m, o, fd));
 	*ret_fd = ES_TAKE_FD(fd);
 	return NULL;

@@ -175,6 +175,20 @@ def test_paths_are_masked_once(b):
     assert out.split() == ["/d/f", "/e"]
 
 
+def test_bind_options_that_name_one_attribute_name_all(b):
+    (b.path / "d").mkdir()
+    asked = [[], ["rw"], ["nosuid"], ["noexec", "nodiratime"], ["rro"], ["rro", "nodev"]]
+    b.c["mounts"] += [{"destination": f"/d{i}", "type": "bind", "source": str(b.path / "d"), "options": ["bind", *o]}
+                      for i, o in enumerate(asked)]
+    b.prefix = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                f"mount -t tmpfs t {b.path}/d && mount -o remount,bind,nodev,nosuid,noatime,ro {b.path}/d && exec \"$@\"", "sh", *b.prefix]
+    rows = {l.split()[1]: set(l.split()[3].split(",")) for l in b.sh("cat /proc/mounts").splitlines()}
+    words = {"rw", "ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"}
+    assert [rows[f"/d{i}"] & words for i in range(len(asked))] == [
+        {"ro", "nosuid", "nodev", "noatime"}, {"rw", "noatime"}, {"rw", "nosuid", "noatime"},
+        {"rw", "noexec", "nodiratime", "relatime"}, {"ro", "nosuid", "nodev", "noatime"}, {"ro", "nodev", "noatime"}]
+
+
 def test_personality(b):
     b.c["linux"]["personality"] = {"domain": "LINUX32"}
     assert b.sh("uname -m").strip() in ("i686", "armv8l")
