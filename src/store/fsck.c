@@ -379,14 +379,15 @@ static es_err *check_tags(struct check *c)
 /* Was PATH there before anything that is under way now began? Then what is to record it will not come any more. */
 static bool is_settled(struct check *c, const char *path, int64_t oldest)
 {
-	struct stat st;
+	struct stat st, again;
 
 	if (fstatat(c->st->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (st.st_mtim.tv_sec * CLOCK_NS_PER_S + st.st_mtim.tv_nsec >= oldest)
 		return false;
-	/* Its record may have gone a moment ago, and it will follow. */
-	return lease_removals_over(c->st) && faccessat(c->st->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	/* Its record may have gone a moment ago, and it will follow. Another one may have its name by then. */
+	return lease_removals_over(c->st) && fstatat(c->st->root_fd, path, &again, AT_SYMLINK_NOFOLLOW) == 0 && again.st_ino == st.st_ino &&
+	       again.st_mtim.tv_sec == st.st_mtim.tv_sec && again.st_mtim.tv_nsec == st.st_mtim.tv_nsec;
 }
 
 static es_err *orphan(struct check *c, const char *path, const char *why)

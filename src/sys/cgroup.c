@@ -625,10 +625,13 @@ static es_err *collect(int parent, const char *name, void *arg)
 {
 	es_autoclose int dir = openat(parent, name, CGROUP_DIR | O_NOFOLLOW);
 	es_autofree char *text = NULL;
+	es_err *err = dir < 0 ? NULL : file_read(dir, "cgroup.procs", 16u << 20, &text, NULL);
 
-	if (dir < 0)
+	if (dir < 0 || (err && (es_err_class(err) == ES_E_NOT_FOUND || es_err_errno(err) == ENODEV))) {
+		es_err_drop(err);
 		return NULL; /* removed meanwhile */
-	ES_TRY(file_read(dir, "cgroup.procs", 16u << 20, &text, NULL));
+	}
+	ES_TRY(err);
 	list_pids(arg, text);
 	return each_child(dir, collect, arg);
 }

@@ -146,7 +146,8 @@ def test_created_container_holds_nothing_of_the_host(b):
     assert r.returncode == 0
     pid = (b.path / "pid").read_text()
     found = {os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
-    assert found - {"/dev/null", "/proc", "/"} == {str(b.root / "c/exec.fifo")}
+    left, = found - {"/dev/null", "/proc", "/"}
+    assert left.endswith("/c/exec.fifo") and str(b.root / "c/exec.fifo").endswith(left)  # from the root of the mount it is on
     assert b.call("start", "c").returncode == 0
 
 
