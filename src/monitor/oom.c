@@ -29,10 +29,21 @@ static int64_t kill_count(const struct oom *o)
 	return 0;
 }
 
+/* systemd takes a group away as soon as it is empty, count and all. On v1 the kernel then pokes the eventfd once for that: what is above
+ * it were shortages of memory. */
+static bool oom_before_removal(struct oom *o)
+{
+	uint64_t pokes = 0;
+
+	return o->io.fd >= 0 && o->io.fd != o->file_fd && read(o->io.fd, &pokes, sizeof pokes) == (ssize_t)sizeof pokes && pokes > 1;
+}
+
 bool oom_check(struct oom *o)
 {
 	int64_t now = o->loop && o->dir_fd >= 0 ? kill_count(o) : -1;
 
+	if (now < 0)
+		return o->loop && oom_before_removal(o);
 	if (now <= o->kills)
 		return false;
 	o->kills = now;
@@ -47,6 +58,8 @@ static void on_event(void *self, uint32_t events)
 	(void)events;
 	if (kill_count(o) < 0) { /* removed: the kernel would tell us so for ever */
 		loop_remove(o->loop, &o->io);
+		if (oom_before_removal(o))
+			o->fn(o->self);
 		return;
 	}
 	if (o->io.fd != o->file_fd && read(o->io.fd, &n, sizeof n) < 0)
