@@ -252,6 +252,21 @@ static es_err *check_cpu(const struct docker_host_config *hc)
 	return check_cpuset(hc->cpuset_cpus);
 }
 
+/* The options of json-file that change nothing here pass only with the value that asks for nothing. */
+static es_err *check_log_opt(const char *key, const char *value)
+{
+	static const struct {
+		const char *key, *none;
+	} unsupported[] = { { "compress", "false" }, { "labels", "" },  { "labels-regex", "" }, { "env", "" },
+			    { "env-regex", "" },     { "tag", "" },     { "mode", "blocking" }, { "max-buffer-size", "" } };
+
+	for (size_t i = 0; i < ES_N(unsupported); i++)
+		if (strcmp(key, unsupported[i].key) == 0 && !str_empty(value) && strcmp(value, unsupported[i].none) != 0)
+			return es_err_new(ES_E_INVALID, "log opt '%s=%s' is not supported by the json-file log driver here", key,
+					  value);
+	return NULL;
+}
+
 static es_err *check_log(const struct docker_log_config *log)
 {
 	static const char *const json_opts[] = { "max-file", "max-size", "compress", "labels", "labels-regex", "env",
@@ -269,6 +284,7 @@ static es_err *check_log(const struct docker_log_config *log)
 			i++;
 		if (i == ES_N(json_opts))
 			return es_err_new(ES_E_INVALID, "unknown log opt '%s' for json-file log driver", at->key);
+		ES_TRY(check_log_opt(at->key, at->value));
 	}
 	return NULL;
 }

@@ -584,6 +584,19 @@ def test_log_rotation(d, cli):
     assert cli('logs', '--tail', '2', 'lg').stdout == 'line-1999\nline-2000\n'
 
 
+@pytest.mark.parametrize('opt', ['compress=true', 'labels=a', 'labels-regex=^a', 'env=A', 'env-regex=^A', 'tag={{.ID}}',
+                                 'mode=non-blocking', 'max-buffer-size=1m'])
+def test_log_option_refused(d, opt):
+    """What json-file would not do is refused by name, at create."""
+    key, value = opt.split('=', 1)
+    st, got = d.api('POST', '/v1.45/containers/create', {'Image': IMAGE, 'HostConfig': {'LogConfig': {'Type': 'json-file', 'Config': {key: value}}}})[:2]
+    assert st == 400 and f"log opt '{opt}' is not supported" in json.loads(got)['message']
+
+
+def test_log_option_harmless(d, cli):
+    cli('run', '--rm', '--log-opt', 'compress=false', '--log-opt', 'mode=blocking', IMAGE, 'true')
+
+
 def test_back_pressure(d, cli):
     """An attached client that does not read stops the container, not the engine; when it goes, the container goes on."""
     cli('create', '--name', 'bp', '-v', 'bp:/v', IMAGE, 'sh', '-c', 'i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo 0123456789012345678901234567890123456789; done; echo > /v/done')
