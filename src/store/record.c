@@ -460,16 +460,11 @@ static es_err *writer_start(struct record_db *db)
 	return NULL;
 }
 
-es_err *record_commit(struct store *st, struct record_tx *tx)
+static es_err *commit_once(struct store *st, struct record_tx *tx)
 {
 	struct record_db *db = st->db;
 	es_err *err;
 
-	if (!tx->first)
-		return NULL;
-	for (const struct op *op = tx->first; op; op = op->next)
-		if (op->r.json && strlen(op->r.json) > RECORD_JSON_MAX)
-			return es_err_new(ES_E_LIMIT, "record of %s %s is larger than %u bytes", op->r.kind, op->r.id, RECORD_JSON_MAX);
 	pthread_mutex_lock(&db->queue_lock);
 	tx->done = false;
 	tx->queued = NULL;
@@ -482,6 +477,23 @@ es_err *record_commit(struct store *st, struct record_tx *tx)
 	err = tx->err;
 	tx->err = NULL;
 	return err;
+}
+
+es_err *record_commit(struct store *st, struct record_tx *tx)
+{
+	es_err *err;
+
+	if (!tx->first)
+		return NULL;
+	for (const struct op *op = tx->first; op; op = op->next)
+		if (op->r.json && strlen(op->r.json) > RECORD_JSON_MAX)
+			return es_err_new(ES_E_LIMIT, "record of %s %s is larger than %u bytes", op->r.kind, op->r.id, RECORD_JSON_MAX);
+	err = commit_once(st, tx);
+	if (!err || es_err_errno(err) != ENOSPC || store_is_settled(st))
+		return err;
+	es_err_free(err);
+	store_settle(st); /* what was discarded a moment ago makes room */
+	return commit_once(st, tx);
 }
 
 /* --- open and close --- */
