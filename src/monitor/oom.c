@@ -35,7 +35,9 @@ static bool oom_before_removal(struct oom *o)
 {
 	uint64_t pokes = 0;
 
-	return o->io.fd >= 0 && o->io.fd != o->file_fd && read(o->io.fd, &pokes, sizeof pokes) == (ssize_t)sizeof pokes && pokes > 1;
+	if (o->io.fd < 0 || o->io.fd == o->file_fd)
+		return false;
+	return read(o->io.fd, &pokes, sizeof pokes) == (ssize_t)sizeof pokes && pokes + o->early > 1;
 }
 
 bool oom_check(struct oom *o)
@@ -62,10 +64,15 @@ static void on_event(void *self, uint32_t events)
 			o->fn(o->self);
 		return;
 	}
-	if (o->io.fd != o->file_fd && read(o->io.fd, &n, sizeof n) < 0)
-		return;
-	if (oom_check(o))
+	if (o->io.fd != o->file_fd) {
+		if (read(o->io.fd, &n, sizeof n) != (ssize_t)sizeof n)
+			return;
+		o->early += n; /* the kernel pokes before it kills */
+	}
+	if (oom_check(o)) {
+		o->early = 0;
 		o->fn(o->self);
+	}
 }
 
 /* v1: tell the kernel which eventfd to poke for which file. */
@@ -85,6 +92,7 @@ es_err *oom_open(struct oom *o, struct loop *l, const char *dir)
 	o->loop = l;
 	o->io = (struct loop_io){ .fd = -1, .fn = on_event, .self = o };
 	o->kills = 0;
+	o->early = 0;
 	o->file_fd = -1;
 	o->dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (o->dir_fd < 0)

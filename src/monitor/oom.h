@@ -11,6 +11,7 @@ struct oom {
 	int file_fd; /* v2: memory.events; v1: memory.oom_control */
 	const char *file;
 	int64_t kills; /* seen so far */
+	uint64_t early; /* pokes of the eventfd that no kill was seen for yet */
 	void (*fn)(void *self); /* more kills than before */
 	void *self;
 };

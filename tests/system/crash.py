@@ -169,7 +169,7 @@ class House:
         return seen
 
     def tree(self):
-        """Files of the data root; sizes only of content that never changes."""
+        """Files of the data root; sizes of layers only: a config's bytes depend on the time that stands in it."""
         root, seen = str(self.d.dir / 'data'), collections.Counter()
         for at, dirs, files in os.walk(root):
             for name in dirs + files:
@@ -181,7 +181,7 @@ class House:
                     continue
                 if re.search(r'/estiba\.db|^/tmp$|^/partial$|-json\.log', short) or any(h in short for h in self.held):
                     continue
-                size = st.st_size if stat.S_ISREG(st.st_mode) and re.match('/(layers|blobs)/', short) else ''
+                size = st.st_size if stat.S_ISREG(st.st_mode) and re.match('/layers/', short) else ''
                 seen[f'{HEX.sub("*", short)} {size}'] += 1
         return seen
 
