@@ -218,6 +218,10 @@ static es_err *sweep_links(struct network *n, bool everything)
 	if (!err)
 		err = nl_talk(&n->rtnl, &s.del, NULL);
 	nl_msgs_done(&s.del);
+	if (err && es_err_errno(err) == ENODEV) { /* it went by itself, with the namespace of its other end */
+		es_err_drop(err);
+		err = NULL;
+	}
 	return es_err_in(err, "remove leftover links");
 }
 
