@@ -2,11 +2,11 @@
 /* collector.c: collects garbage in the background: layers and blobs that no image and no container leads to any more, and records of
  * cached build steps whose layer went. */
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/engine_priv.h"
 #include "engine/imgbuild.h"
 #include "store/gc.h"
@@ -60,8 +60,7 @@ es_err *collector_start(struct engine *e, int64_t every_ns, struct collector **r
 {
 	struct collector *c;
 	pthread_condattr_t attr;
-	sigset_t all, before;
-	int rc;
+	es_err *err;
 
 	*ret = NULL;
 	if (every_ns <= 0)
@@ -74,15 +73,12 @@ es_err *collector_start(struct engine *e, int64_t every_ns, struct collector **r
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&c->stop_cond, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	sigfillset(&all); /* signals belong to the program's own threads */
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&c->thread, NULL, collector_main, c);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
+	err = thread_start(&c->thread, 0, collector_main, c);
+	if (err) {
 		(void)pthread_cond_destroy(&c->stop_cond);
 		(void)pthread_mutex_destroy(&c->lock);
 		free(c);
-		return es_err_sys(rc, "start a thread");
+		return err;
 	}
 	*ret = c;
 	return NULL;

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "base/file.h"
+#include "base/thread.h"
 #include "network/network_priv.h"
 #include "sys/netns.h"
 #include "sys/nft.h"
@@ -193,19 +193,11 @@ static void *keeper(void *arg)
 
 es_err *netpool_start(struct network *n)
 {
-	sigset_t all, old;
-	int rc;
-
 	n->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	n->stop = eventfd(0, EFD_CLOEXEC);
 	if (n->wake < 0 || n->stop < 0)
 		return es_err_sys(errno, "eventfd");
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&n->keeper, NULL, keeper, n);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc)
-		return es_err_sys(rc, "network keeper thread");
+	ES_TRY(es_err_in(thread_start(&n->keeper, 0, keeper, n), "network keeper"));
 	n->keeper_runs = true;
 	return NULL;
 }

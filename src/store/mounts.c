@@ -7,7 +7,6 @@
 #include <linux/stat.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "sys/mount.h"
 #include "sys/ns.h"
 
@@ -53,22 +53,6 @@ struct mounts {
 };
 
 /* --- threads --- */
-
-static es_err *thread_start(pthread_t *t, void *(*fn)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all); /* signals belong to the program's own threads */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(t, &attr, fn, arg);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return rc ? es_err_sys(rc, "start a thread") : NULL;
-}
 
 static es_err *enter(int ns_fd)
 {
@@ -251,7 +235,7 @@ static es_err *visit(struct visit *v)
 {
 	pthread_t t;
 
-	ES_TRY(thread_start(&t, visit_main, v));
+	ES_TRY(thread_start(&t, STACK_BYTES, visit_main, v));
 	pthread_join(t, NULL);
 	return v->err;
 }
@@ -369,7 +353,7 @@ static es_err *start(struct mounts *m, const char *data_root, int root_fd, const
 	m->layers_fd = v.layers_fd;
 	m->inside = true;
 	for (; m->n_threads < THREADS; m->n_threads++)
-		ES_TRY(thread_start(&m->threads[m->n_threads], thread_main, m));
+		ES_TRY(thread_start(&m->threads[m->n_threads], STACK_BYTES, thread_main, m));
 	return NULL;
 }
 

@@ -2,12 +2,12 @@
 /* record.c: records in SQLite: one thread writes and lets those that wait together share one commit; readers never wait for it. */
 #include "store/record.h"
 
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "store/store_priv.h"
 
 /* Two databases, one schema: "main" is estiba.db in the data root (durable, every commit synced), "run" is run.db in the exec
@@ -447,15 +447,7 @@ static void *writer_main(void *arg)
 
 static es_err *writer_start(struct record_db *db)
 {
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&db->thread, NULL, writer_main, db);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
-		return es_err_sys(r, "start a thread");
+	ES_TRY(thread_start(&db->thread, 0, writer_main, db));
 	db->thread_runs = true;
 	return NULL;
 }

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "store/gc.h"
 #include "store/layertree.h"
 #include "store/mounts.h"
@@ -173,18 +173,9 @@ void store_settle(struct store *st)
 	pthread_mutex_unlock(&st->trash_lock);
 }
 
-/* Signals belong to the program's own threads. */
 static es_err *janitor_start(struct store *st)
 {
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&st->janitor, NULL, janitor_main, st);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
-		return es_err_sys(r, "start a thread");
+	ES_TRY(thread_start(&st->janitor, 0, janitor_main, st));
 	st->janitor_runs = true;
 	return NULL;
 }
