@@ -53,9 +53,7 @@ static es_err *place_at_rest(struct ctr *c, struct arena *a, const char *path, s
 	if (!best) {
 		ret->path = path;
 		ret->read_only = c->rec->host_config->readonly_rootfs;
-		(void)pthread_mutex_lock(&c->lock);
-		ret->root_fd = c->rootfs_fd >= 0 ? fcntl(c->rootfs_fd, F_DUPFD_CLOEXEC, 0) : -1; /* made ahead */
-		(void)pthread_mutex_unlock(&c->lock);
+		ret->root_fd = ctr_root(c); /* made ahead, perhaps */
 		return ret->root_fd >= 0 ? NULL : snapshot_mount(c->e->store, SNAPSHOT_CONTAINER, c->id, &ret->root_fd);
 	}
 	ret->path = arena_printf(a, "/%s", below(path, best->destination));
@@ -302,14 +300,7 @@ es_err *ctr_export(struct engine *e, const char *ref, int out_fd)
 
 	ES_TRY(ctr_find(e, ref, &c));
 	(void)pthread_mutex_lock(&c->op);
-	(void)pthread_mutex_lock(&c->lock);
-	root = c->rootfs_fd >= 0 ? fcntl(c->rootfs_fd, F_DUPFD_CLOEXEC, 0) : -1;
-	(void)pthread_mutex_unlock(&c->lock);
-	if (root < 0 && c->pid) { /* adopted after a restart: the monitor has the mount; volumes are in sight as well */
-		es_autofree char *path = es_xasprintf("/proc/%lld/root", (long long)c->pid);
-
-		root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
+	root = ctr_root(c);
 	if (root < 0)
 		err = snapshot_mount(e->store, SNAPSHOT_CONTAINER, c->id, &root);
 	if (!err)

@@ -222,6 +222,9 @@ int ctr_give_fd(struct ctr_start *s, int fd, const char *use, bool owned);
 es_err *ctr_start_locked(struct ctr *c) ES_CHECKED;
 /* Soon to be started: mount its root file system now, off the path. */
 void ctr_prepare_later(struct ctr *c);
+/* Its root, O_PATH, the caller's: the overlay, or what the process sees when that is its monitor's alone, after a restart of estibad. -1 with
+ * errno: it has none now. lock is not held. */
+int ctr_root(struct ctr *c);
 /* What a run leaves: network, volumes, mount, run directory. */
 /* Until the monitor has deleted the container and said so; waits, at most half a minute. */
 void ctr_wait_monitor(struct ctr *c);

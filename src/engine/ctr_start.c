@@ -79,6 +79,26 @@ void ctr_prepare_later(struct ctr *c)
 	defer_add(c->e->defer, prepare, ctr_ref(c));
 }
 
+int ctr_root(struct ctr *c)
+{
+	es_autofree char *path = NULL;
+	int64_t pid;
+	int fd;
+
+	(void)pthread_mutex_lock(&c->lock);
+	fd = c->rootfs_fd >= 0 ? fcntl(c->rootfs_fd, F_DUPFD_CLOEXEC, 0) : -1;
+	pid = c->pid;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (fd >= 0)
+		return fd;
+	if (!pid) {
+		errno = ENOENT;
+		return -1;
+	}
+	path = es_xasprintf("/proc/%lld/root", (long long)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 static es_err *start_rootfs(struct ctr_start *s)
 {
 	(void)pthread_mutex_lock(&s->c->lock);

@@ -184,21 +184,11 @@ static es_err *open_roots(struct engine *e)
 	return NULL;
 }
 
-/* See "The program file" in doc/format/runtime-state.md. */
-static es_err *open_program(const char *path, int *ret_fd)
-{
-	es_autoclose int fd = -1;
-
-	ES_TRY(mount_clone(AT_FDCWD, path, false, &fd));
-	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
-	*ret_fd = ES_TAKE_FD(fd);
-	return NULL;
-}
-
 static es_err *find_programs(struct engine *e)
 {
 	ES_TRY(file_companion("estiba-run", &e->run_program));
-	es_err_drop(open_program(e->run_program, &e->run_program_fd)); /* it then helps itself */
+	/* If it cannot be had, estiba-run helps itself: "The program file" in doc/format/runtime-state.md. */
+	es_err_drop(mount_clone_read_only(AT_FDCWD, e->run_program, &e->run_program_fd));
 	ES_TRY(file_companion("estiba-mon", &e->mon_program));
 	ES_TRY(file_companion("estiba-layer", &e->layer_program));
 	return file_companion("estiba-seccomp", &e->seccomp_program);

@@ -420,17 +420,9 @@ static es_err *write_process(struct exec *x, struct arena *a, const char *dir, s
 {
 	struct oci_process *p = ARENA_NEW(a, struct oci_process);
 	es_autobuf text = ES_BUF(OCI_RUNTIME_CONFIG_MAX);
-	es_autoclose int root = -1;
 	struct ctr *c = x->c;
+	es_autoclose int root = ctr_root(c);
 
-	(void)pthread_mutex_lock(&c->lock);
-	root = c->rootfs_fd >= 0 ? fcntl(c->rootfs_fd, F_DUPFD_CLOEXEC, 0) : -1;
-	(void)pthread_mutex_unlock(&c->lock);
-	if (root < 0) { /* after a restart of estibad the mount is the monitor's; the process's root shows the same files */
-		es_autofree char *path = es_xasprintf("/proc/%lld/root", (long long)c->pid);
-
-		root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
 	if (root < 0)
 		return es_err_sys(errno, "root of container %.12s", c->id);
 	ES_TRY(ctr_oci_exec(c, a, root, x->req, p));

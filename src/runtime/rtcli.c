@@ -626,12 +626,7 @@ static es_err *leave_writable_mount(char **argv)
 	if (n < 0)
 		return es_err_sys(errno, "path of this program");
 	path[n] = '\0';
-	if (is_first_root()) {
-		ES_TRY(mount_clone(exe, "", false, &fd));
-		ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
-	} else {
-		ES_TRY(sealed_copy(&fd));
-	}
+	ES_TRY(is_first_root() ? mount_clone_read_only(exe, "", &fd) : sealed_copy(&fd));
 	argv[0] = path; /* companions are looked for beside it */
 	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
 	return es_err_sys(errno, "execute this program");

@@ -66,6 +66,16 @@ es_err *mount_new(const char *type, const char *source, const char *const *param
 	return NULL;
 }
 
+es_err *mount_clone_read_only(int dirfd, const char *path, int *ret_fd)
+{
+	es_autoclose int fd = -1;
+
+	ES_TRY(mount_clone(dirfd, path, false, &fd));
+	ES_TRY(mount_change(fd, &(struct mount_attr_change){ .set = MOUNT_READ_ONLY }));
+	*ret_fd = ES_TAKE_FD(fd);
+	return NULL;
+}
+
 es_err *mount_reconfigure(int fd, const char *const *params)
 {
 	es_autoclose int ctx = (int)syscall(SYS_fspick, fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);

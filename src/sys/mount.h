@@ -23,6 +23,8 @@ struct mount_attr_change {
 es_err *mount_new(const char *type, const char *source, const char *const *params, uint64_t attrs, int *ret_fd) ES_CHECKED;
 /* A detached copy of the mount that holds PATH (below DIRFD), seen from PATH on; with RECURSIVE the mounts below it too. */
 es_err *mount_clone(int dirfd, const char *path, bool recursive, int *ret_fd) ES_CHECKED;
+/* The same, not recursive, read-only: for a program that whoever runs it must not be able to write to. */
+es_err *mount_clone_read_only(int dirfd, const char *path, int *ret_fd) ES_CHECKED;
 /* Change a mount held by descriptor. */
 es_err *mount_change(int fd, const struct mount_attr_change *c) ES_CHECKED;
 /* Change the parameters of the file system under a mount (fspick(2)), PARAMS as for mount_new(). */
