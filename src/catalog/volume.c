@@ -108,6 +108,18 @@ static es_err *load(struct volumes *v, struct arena *a, const char *name, struct
 	return NULL;
 }
 
+/* The same for whom a volume that is not there is no error: *RET_FOUND. */
+static es_err *load_any(struct volumes *v, struct arena *a, const char *name, struct volume_record *ret, bool *ret_found)
+{
+	es_err *err = load(v, a, name, ret);
+
+	*ret_found = !err;
+	if (!err || es_err_class(err) != ES_E_NOT_FOUND)
+		return err;
+	es_err_drop(err);
+	return NULL;
+}
+
 static const char *data_path(const struct volumes *v, struct arena *a, const char *name)
 {
 	return arena_printf(a, "%s/volumes/%s/_data", store_root(v->store), name);
@@ -622,14 +634,11 @@ es_err *volume_leave(struct volumes *v, const char *name, const char *owner)
 	WITH_LOCK(v);
 	es_autoarena *a = arena_new();
 	struct volume_record rec;
-	es_err *err = load(v, a, name, &rec);
+	es_err *err;
+	bool found;
 
-	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
-		es_err_drop(err);
-		return NULL;
-	}
-	ES_TRY(err);
-	if (owner && !str_eq(owner, rec.owner))
+	ES_TRY(load_any(v, a, name, &rec, &found));
+	if (!found || (owner && !str_eq(owner, rec.owner)))
 		return NULL;
 	owner = rec.owner ? rec.owner : "";
 	err = leave_owner(v, a, &rec);
@@ -683,14 +692,10 @@ es_err *volume_tx_keep(struct volumes *v, struct record_tx *tx, const char *name
 {
 	es_autoarena *a = arena_new();
 	struct volume_record rec;
-	es_err *err = load(v, a, name, &rec);
+	bool found;
 
-	if (err && es_err_class(err) == ES_E_NOT_FOUND) {
-		es_err_drop(err);
-		return NULL;
-	}
-	ES_TRY(err);
-	if (!rec.owner)
+	ES_TRY(load_any(v, a, name, &rec, &found));
+	if (!found || !rec.owner)
 		return NULL;
 	rec.owner = NULL;
 	return put(tx, &rec);
