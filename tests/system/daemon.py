@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """daemon.py: an estibad of a test's own: two roots in a temporary directory, a socket there, and a network namespace, so that
 nothing of the machine changes and an installed estiba is not disturbed."""
+import contextlib
 import http.client
 import io
 import json
@@ -228,3 +229,15 @@ class Daemon:
         tar.write_bytes(busybox_tar())
         self.estiba('import', '-c', 'ENV PATH=/bin', '-c', 'CMD ["sh"]', tar, name)
         return name
+
+
+@contextlib.contextmanager
+def running(image, *args, **kw):
+    """A daemon that has a small IMAGE, for as long as a fixture lasts."""
+    d = Daemon(*args, **kw)
+    try:
+        d.start()
+        d.import_busybox(image)
+        yield d
+    finally:
+        d.close()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from daemon import BIN, BUSYBOX, Daemon, Unix
+from daemon import BIN, BUSYBOX, Daemon, Unix, running
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason='needs root'),
@@ -19,13 +19,8 @@ IMAGE = 'bb:1'
 
 @pytest.fixture(scope='module')
 def d():
-    d = Daemon(own_cgroup=True)
-    try:
-        d.start()
-        d.import_busybox(IMAGE)
+    with running(IMAGE, own_cgroup=True) as d:
         yield d
-    finally:
-        d.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from daemon import BIN, BUSYBOX, Daemon
+from daemon import BIN, BUSYBOX, running
 from test_cli import fake  # noqa: F401
 
 pytestmark = [
@@ -24,14 +24,9 @@ RUN rm /etc/group && echo changed >/etc/passwd && chmod 4711 /bin/busybox && mkf
 
 @pytest.fixture(scope='module')
 def d():
-    d = Daemon()
-    try:
-        d.start()
-        d.import_busybox('bb:1')
+    with running('bb:1') as d:
         d.estiba('build', '-t', 'made:1', '-', input=DOCKERFILE)
         yield d
-    finally:
-        d.close()
 
 
 def test_files(d):

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from daemon import BIN, BUSYBOX, Daemon, Unix
+from daemon import BIN, BUSYBOX, Unix, running
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason='needs root'),
@@ -31,14 +31,11 @@ CAP_NUMBERS = {'chown': 0, 'dac_override': 1, 'fowner': 3, 'fsetid': 4, 'kill': 
 @pytest.fixture(scope='module')
 def d():
     os.environ['ESTIBA_TEST_SECRET'] = 'of-the-host'
-    d = Daemon(own_cgroup=True)
     try:
-        d.start()
-        d.import_busybox(IMAGE)
-        yield d
+        with running(IMAGE, own_cgroup=True) as d:
+            yield d
     finally:
         del os.environ['ESTIBA_TEST_SECRET']
-        d.close()
 
 
 @pytest.fixture(params=['docker', 'estiba'])

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from daemon import BIN, BUSYBOX, Daemon, Unix, busybox_tar
+from daemon import BIN, BUSYBOX, Daemon, Unix, busybox_tar, running
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason='needs root'),
@@ -26,13 +26,8 @@ IMAGE = 'bb:1'
 
 @pytest.fixture(scope='module')
 def d():
-    d = Daemon(own_cgroup=True)
-    try:
-        d.start()
-        d.import_busybox(IMAGE)
+    with running(IMAGE, own_cgroup=True) as d:
         yield d
-    finally:
-        d.close()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from daemon import BIN, BUSYBOX, Daemon
+from daemon import BIN, BUSYBOX, running
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason='needs root'),
@@ -19,13 +19,8 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 @pytest.fixture(scope='module')
 def d():
-    d = Daemon()
-    try:
-        d.start()
-        d.import_busybox(IMAGE)
+    with running(IMAGE) as d:
         yield d
-    finally:
-        d.close()
 
 
 class WebSocket:
